@@ -1,0 +1,28 @@
+"""initrules: YAML rules decide how every parameter of a PyTorch model starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from initrules.api import Plan, apply_, plan
+    from initrules.errors import Finding, RuleError, Severity
+    from initrules.ruleset import RuleSet, from_text, load
+
+__all__ = ["Finding", "Plan", "RuleError", "RuleSet", "Severity", "apply_", "from_text", "load", "plan"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    **dict.fromkeys(("Plan", "apply_", "plan"), "initrules.api"),
+    **dict.fromkeys(("Finding", "RuleError", "Severity"), "initrules.errors"),
+    **dict.fromkeys(("RuleSet", "from_text", "load"), "initrules.ruleset"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that the command line starts without torch."""
+    import importlib  # noqa: PLC0415
+
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'initrules' has no attribute '{name}'")

@@ -1,0 +1,1 @@
+"""The actions: one frozen class each, its fields the YAML arguments, its docstring the manual."""

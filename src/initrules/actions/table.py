@@ -1,0 +1,75 @@
+"""Every action that rule files can name, written out. Importing this does nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from initrules.actions.drawn import Normal, TruncNormal, Uniform
+from initrules.actions.fixed import Constant, Keep, Ones, Zeros
+from initrules.actions.matrix import Orthogonal
+from initrules.actions.option import Freeze, LrScale, WeightDecay
+from initrules.actions.owner import Output, Reset
+from initrules.actions.parametrization import OrthogonalParametrization, SpectralNorm, WeightNorm
+from initrules.actions.scaled import (
+    KaimingNormal,
+    KaimingUniform,
+    LecunNormal,
+    LecunUniform,
+    VarianceScaling,
+    XavierNormal,
+    XavierUniform,
+)
+from initrules.errors import ActionError
+
+Table: TypeAlias = "Mapping[str, type[Any]]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """What rule files can name. Users pass their own; nothing registers itself."""
+
+    actions: Table
+    parametrizations: Table
+    options: Table
+    aliases: Mapping[str, str]
+
+    def plus(self, actions: Table) -> Tables:
+        """The same tables with more actions; a built-in name cannot be taken."""
+        taken = sorted(actions.keys() & {*self.actions, *self.aliases})
+        if taken:
+            raise ActionError(f"the action '{taken[0]}' is built in", hint="Give your action another name.")
+        return replace(self, actions=MappingProxyType({**self.actions, **actions}))
+
+
+_ACTIONS: Table = MappingProxyType(
+    {
+        action.name: action
+        for action in (
+            Zeros, Ones, Constant, Keep,
+            Uniform, Normal, TruncNormal,
+            XavierNormal, XavierUniform, KaimingNormal, KaimingUniform, LecunNormal, LecunUniform, VarianceScaling,
+            Orthogonal, Output, Reset,
+        )
+    }
+)  # fmt: skip
+
+_PARAMETRIZATIONS: Table = MappingProxyType(
+    {action.name: action for action in (SpectralNorm, WeightNorm, OrthogonalParametrization, Keep)}
+)
+
+_OPTIONS: Table = MappingProxyType({option.name: option for option in (LrScale, WeightDecay, Freeze)})
+
+# Other spellings of the same actions; plans print the name on the right.
+_ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "glorot_normal": "xavier_normal",
+        "glorot_uniform": "xavier_uniform",
+        "he_normal": "kaiming_normal",
+        "he_uniform": "kaiming_uniform",
+    }
+)
+
+BUILTIN = Tables(_ACTIONS, _PARAMETRIZATIONS, _OPTIONS, _ALIASES)

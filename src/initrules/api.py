@@ -1,0 +1,107 @@
+"""The Python side: plan a model, look at the plan, apply it, make optimizer groups."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from initrules import planning, report, ruleset
+from initrules.actions.table import BUILTIN, Table
+from initrules.apply import Record
+from initrules.apply import apply_ as write_
+from initrules.decision import Row
+from initrules.errors import Finding
+from initrules.groups import Group, param_groups
+from initrules.planning import PlanData
+from initrules.ruleset import RuleSet
+from initrules.survey import survey, tensors_by_path
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan for one model: what would be written, by which rule, over which others.
+
+    ``str(plan)`` and a notebook show it as a table; ``data`` is all of it as plain data.
+    """
+
+    data: PlanData
+    model: Any
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """One row for each parameter and buffer, in registration order."""
+        return self.data.rows
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything worth knowing, the worst first."""
+        return self.data.findings
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that stop ``apply_``."""
+        return self.data.errors
+
+    def explain(self, name: str) -> str:
+        """Why a parameter gets its value: the winner, the losers, the places.
+
+        ``name``: any name of a parameter. Raises ``ModelError`` when there is none of that name.
+        """
+        return report.explain_text(self.data, name)
+
+    def apply_(self, model: Any = None, *, seed: int = 0, device: str | torch.device | None = None) -> Record:
+        """Write the plan into ``model`` (by default the one that was planned), in place.
+
+        Raises ``RuleError`` before the first write when anything can be known to fail.
+        """
+        return write_(self.model if model is None else model, self.data, seed=seed, device=device)
+
+    def param_groups(self, lr: float, weight_decay: float = 0.0) -> list[Group]:
+        """Groups for a torch optimizer: each trainable parameter once, with ``lr`` times its scale."""
+        return param_groups(self.data, tensors_by_path(self.model), lr=lr, weight_decay=weight_decay)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as versioned, sorted, JSON-ready data."""
+        return report.as_json(self.data)
+
+    def __str__(self) -> str:
+        return report.plan_text(self.data)
+
+    def _repr_html_(self) -> str:
+        return report.plan_html_table(self.data)
+
+
+def plan(
+    model: Any,
+    rules: str | os.PathLike[str] | RuleSet,
+    *,
+    vars: Mapping[str, object] | None = None,  # noqa: A002  # the rule files' own word
+    actions: Table | None = None,
+) -> Plan:
+    """Decide how every parameter of ``model`` starts; touches no weight and no random state.
+
+    ``model``: an ``nn.Module``, or a dict or dataclass of modules, on any device, meta included.
+    ``rules``: a file, ``preset:NAME``, or a ``RuleSet``; ``vars`` replaces variables by name;
+    ``actions`` adds actions of your own. Raises ``RuleError`` with every problem of the rules.
+    """
+    tables = BUILTIN.plus(actions) if actions else BUILTIN
+    loaded = rules if isinstance(rules, RuleSet) else ruleset.load(rules, tables=tables)
+    if vars:
+        loaded = loaded.with_variables(vars, origin="vars")
+    return Plan(planning.make(loaded, survey(model)), model)
+
+
+def apply_(
+    model: Any,
+    rules: str | os.PathLike[str] | RuleSet,
+    *,
+    seed: int = 0,
+    vars: Mapping[str, object] | None = None,  # noqa: A002
+    actions: Table | None = None,
+) -> Record:
+    """Plan ``model`` by ``rules`` and write the plan, in place; see ``plan``."""
+    return plan(model, rules, vars=vars, actions=actions).apply_(seed=seed)

@@ -1,0 +1,240 @@
+"""Calls of actions in rule files: read from nodes, evaluated for one parameter.
+
+A bare word is the name of an action; any other scalar is an expression and a constant; a mapping
+gives arguments; in a list the first fills and the rest transform.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from initrules import expression
+from initrules.actions.base import Argument, arguments
+from initrules.actions.table import Tables
+from initrules.document import MappingNode, Node, ScalarNode, SequenceNode
+from initrules.errors import ActionError, EvaluationError, Problems, RuleError, SchemaError, suggestion
+from initrules.evaluation import Scope, bound
+from initrules.evaluation import evaluate as evaluate_expression
+from initrules.expression import Expression
+from initrules.selector import spelled
+from initrules.source import Span
+
+Given: TypeAlias = "Expression | str"
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One action with its arguments as written.
+
+    ``word`` is set when the whole value is a lone word that names no action: a variable, or a typo.
+    """
+
+    action: type[Any]
+    given: Mapping[str, Given]
+    span: Span = field(compare=False)
+    text: str = field(compare=False)
+    word: str | None = None
+
+    def expressions(self) -> Iterator[tuple[Expression, bool]]:
+        """Each expression among the arguments, and whether it may use ``x``."""
+        kinds = arguments(self.action)
+        for name, value in self.given.items():
+            if isinstance(value, Expression):
+                yield value, kinds[name].kind == "expression"
+
+
+def parse_value(node: ScalarNode) -> Expression:
+    """The expression that a scalar is: a number, a boolean, or text to parse."""
+    value = node.value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SchemaError(f"'{node.text}' is not finite", node.span, "Write a finite number.")
+    if isinstance(value, bool | int | float):
+        return expression.number(value, node.span, node.text)
+    return expression.parse(node.text, node.span)
+
+
+def read_calls(prop: str, node: Node, tables: Tables) -> tuple[Call, ...]:
+    """The chain of calls that a value of ``set`` or ``parametrize`` is. Raises ``Problems``."""
+    reader = _Reader(prop, tables)
+    calls = reader.chain(node)
+    if reader.problems:
+        raise Problems(reader.problems)
+    return calls
+
+
+def read_option(option: str, node: Node, tables: Tables) -> tuple[Call, ...]:
+    """The value of one option of ``optimize``, or ``keep``."""
+    assert isinstance(node, ScalarNode)
+    if node.text == "keep":
+        return (Call(tables.actions["keep"], {}, node.span, node.text),)
+    reader = _Reader(option, tables)
+    calls = (reader.direct(tables.options[option], node),)
+    if reader.problems:
+        raise Problems(reader.problems)
+    return calls
+
+
+class _Reader:
+    def __init__(self, prop: str, tables: Tables) -> None:
+        self.noun = "parametrization" if prop == "parametrize" else "action"
+        self.table = tables.parametrizations if prop == "parametrize" else tables.actions
+        self.aliases = tables.aliases
+        self.problems: list[RuleError] = []
+
+    def _action(self, name: str) -> type[Any] | None:
+        return self.table.get(self.aliases.get(name, name))
+
+    def chain(self, node: Node) -> tuple[Call, ...]:
+        if not isinstance(node, SequenceNode):
+            return tuple(call for call in (self._call(node),) if call and self._starts(call))
+        calls = []
+        for position, item in enumerate(node.items):
+            call = self._call(item)
+            if call and (self._starts(call) if position == 0 else self._continues(call)):
+                calls.append(call)
+        return tuple(calls)
+
+    def _starts(self, call: Call) -> bool:
+        if not getattr(call.action, "transforms", False):
+            return True
+        self.problems.append(
+            ActionError(
+                f"'{call.action.name}' changes a value, and there is none yet",
+                call.span,
+                f"Begin with a fill, or with what is there: [keep, {call.text}].",
+            )
+        )
+        return False
+
+    def _continues(self, call: Call) -> bool:
+        if getattr(call.action, "transforms", False):
+            return True
+        self.problems.append(
+            ActionError(
+                f"'{call.text}' gives a new value, so that what stands before it is lost",
+                call.span,
+                "In a list the first entry fills and the rest transform.",
+            )
+        )
+        return False
+
+    def _call(self, node: Node) -> Call | None:
+        if isinstance(node, MappingNode):
+            (key, value), *_ = node.entries
+            return self._with_arguments(key, value, spelled(node))
+        assert isinstance(node, ScalarNode)
+        action = self._action(node.text)
+        if action is not None:
+            return self._checked(Call(action, {}, node.span, node.text))
+        if self.noun == "parametrization":
+            self.problems.append(
+                ActionError(f"unknown parametrization '{node.text}'", node.span, suggestion(node.text, self.table))
+            )
+            return None
+        call = self.direct(self.table["constant"], node)
+        is_word = isinstance(node.value, str) and _WORD.fullmatch(node.text)
+        return Call(call.action, call.given, call.span, call.text, node.text if is_word else None)
+
+    def direct(self, action: type[Any], node: ScalarNode) -> Call:
+        """A call whose one argument is given without its name."""
+        label = action.direct if action.name == "constant" else action.name
+        given = self._given(label, arguments(action)[action.direct], node)
+        call = Call(action, {} if given is None else {action.direct: given}, node.span, node.text)
+        return self._checked(call, complete=given is not None)
+
+    def _with_arguments(self, key: ScalarNode, value: Node, text: str) -> Call | None:
+        action = self._action(key.text)
+        if action is None:
+            return None  # the schema has said so
+        if isinstance(value, ScalarNode):
+            call = self.direct(action, value)
+            return Call(action, call.given, key.span, text)
+        assert isinstance(value, MappingNode)
+        known = arguments(action)
+        given = {}
+        for name, node in value.entries:
+            made = self._given(name.text, known[name.text], node) if name.text in known else None
+            if made is not None:
+                given[name.text] = made
+        return self._checked(Call(action, given, key.span, text), complete=len(given) == len(value.entries))
+
+    def _given(self, name: str, argument: Argument, node: Node) -> Given | None:
+        assert isinstance(node, ScalarNode)
+        if argument.kind == "choice":
+            return node.text
+        try:
+            found = parse_value(node)
+        except RuleError as error:
+            self.problems.extend(error.problems)
+            return None
+        problem = argument.problem(found.constant) if found.constant is not None else None
+        if problem:
+            self.problems.append(ActionError(f"'{name}' {problem}", node.span))
+        return found
+
+    def _checked(self, call: Call, *, complete: bool = True) -> Call:
+        if not complete:
+            return call
+        missing = [name for name, argument in arguments(call.action).items() if argument.required]
+        missing = [name for name in missing if name not in call.given]
+        if missing:
+            listed = ", ".join(f"{name}: ..." for name in missing)
+            self.problems.append(
+                ActionError(
+                    f"'{call.action.name}' needs {' and '.join(repr(m) for m in missing)}",
+                    call.span,
+                    f"Write {{{call.action.name}: {{{listed}}}}}.",
+                )
+            )
+        problem = combination_problem(call.action, call.given)
+        if problem:
+            self.problems.append(ActionError(f"'{call.action.name}' {problem}", call.span))
+        return call
+
+
+def combination_problem(action: type[Any], given: Mapping[str, Given]) -> str | None:
+    """Why these arguments do not go together, or None."""
+    groups: tuple[tuple[str, ...], ...] = getattr(action, "together", ())
+    if groups:
+        chosen = [group for group in groups if any(name in given for name in group)]
+        if len(chosen) != 1 or any(name not in given for name in chosen[0]):
+            return "needs " + ", or ".join(" and ".join(f"'{name}'" for name in group) for group in groups)
+    excluding: tuple[tuple[str, ...], ...] = getattr(action, "excluding", ())
+    clash = [name for group in excluding for name in group if name in given]
+    if excluding and len({i for i, group in enumerate(excluding) for name in group if name in given}) > 1:
+        return f"takes either {' or '.join(repr(name) for name in clash)}"
+    return None
+
+
+def evaluate(call: Call, scope: Scope) -> Any:
+    """The action with its arguments as values. Raises ``EvaluationError`` with the place."""
+    known = arguments(call.action)
+    return call.action(**{name: _value(name, known[name], given, scope) for name, given in call.given.items()})
+
+
+def _value(name: str, argument: Argument, given: Given, scope: Scope) -> Any:
+    if isinstance(given, str):
+        return given
+    if argument.kind == "expression":
+        return bound(given, scope, {"x"})
+    value = evaluate_expression(given, scope)
+    problem = _kind_problem(argument, value) or argument.problem(value)
+    if problem:
+        raise EvaluationError(f"'{name}' {problem}", given.span)
+    return int(value) if argument.kind == "integer" else value  # type: ignore[arg-type]
+
+
+def _kind_problem(argument: Argument, value: object) -> str | None:
+    if argument.kind == "flag":
+        return None if isinstance(value, bool) else f"must be true or false, not {value}"
+    if isinstance(value, bool | str | tuple):
+        return f"must be a number, not {str(value).lower() if isinstance(value, bool) else repr(value)}"
+    if argument.kind == "integer" and value != int(value):  # type: ignore[call-overload]
+        return f"must be a whole number, not {value:g}"
+    return None

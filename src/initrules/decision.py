@@ -1,0 +1,86 @@
+"""What was decided about each parameter, and how each rule fared: the rows of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from initrules.actions.base import Moments, summary
+from initrules.cascade import Tier
+from initrules.expression import Value
+from initrules.fans import Target
+from initrules.inventory import Parameter
+from initrules.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Loser:
+    """A claim that lost, and why."""
+
+    rule: str
+    written: str
+    span: Span
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What decides one property of one parameter.
+
+    ``actions``: the evaluated chain; ``written``: as the file has it; ``captures``: what the
+    winner's selector bound.
+    """
+
+    prop: str
+    rule: str
+    why: str
+    span: Span
+    written: str
+    actions: tuple[Any, ...]
+    losers: tuple[Loser, ...]
+    lock: bool = False
+    captures: Mapping[str, Value] = field(default_factory=dict, hash=False)
+
+    @property
+    def summary(self) -> str:
+        """The evaluated chain in one line."""
+        return ", ".join(summary(action) for action in self.actions)
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything but leaving alone is asked for."""
+        return any(action.name != "keep" for action in self.actions)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One parameter and every decision about it. ``moments``: expected mean and std, if known."""
+
+    parameter: Parameter
+    target: Target
+    decisions: Mapping[str, Decision] = field(hash=False)
+    moments: Moments | None = None
+
+    @property
+    def path(self) -> str:
+        """The canonical name."""
+        return self.parameter.path
+
+    @property
+    def value(self) -> Decision | None:
+        """The decision about its value."""
+        return self.decisions.get("set")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How one rule fared: parameters claimed and won, and how many each other rule took."""
+
+    rule: str
+    span: Span
+    tier: Tier
+    claimed: int
+    won: int
+    taken: Mapping[str, int] = field(hash=False)
+    why: str = ""

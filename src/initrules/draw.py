@@ -1,0 +1,104 @@
+"""Streams: the random numbers of each parameter, keyed by (seed, canonical name, slot).
+
+A parameter's values depend on its key alone: not on other layers, their order or the number of
+threads. Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") is keyed with
+128 bits of BLAKE2b over seed, name and slot, so that no two parameters share a stream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class KeyedDraw:
+    """Draws for one slot of one parameter, into contiguous CPU tensors of working precision."""
+
+    def __init__(self, key: int, owner: nn.Module, local: str) -> None:
+        self._key = key
+        self._random = np.random.Generator(np.random.Philox(key=key))
+        self._owner = owner
+        self._local = local
+
+    def uniform_(self, tensor: torch.Tensor, low: float, high: float) -> None:
+        """Fill with draws from U(low, high)."""
+        flat = _real_entries(tensor)
+        drawn = self._random.random(flat.numel(), dtype=_numpy(flat))
+        flat.copy_(torch.from_numpy(drawn)).mul_(high - low).add_(low)
+
+    def normal_(self, tensor: torch.Tensor, mean: float, std: float) -> None:
+        """Fill with draws from N(mean, std²); a complex entry has variance std² in all."""
+        flat = _real_entries(tensor)
+        drawn = self._random.standard_normal(flat.numel(), dtype=_numpy(flat))
+        flat.copy_(torch.from_numpy(drawn)).mul_(std / math.sqrt(2) if tensor.is_complex() else std)
+        tensor.add_(mean)
+
+    def trunc_normal_(self, tensor: torch.Tensor, mean: float, std: float, low: float, high: float) -> None:
+        """Fill with draws from N(mean, std²) cut to [low, high], by the inverse of its distribution."""
+        flat = _real_entries(tensor)
+        below, above = (math.erf((side - mean) / (std * math.sqrt(2))) for side in (low, high))
+        position = torch.from_numpy(self._random.random(flat.numel())).mul_(above - below).add_(below)
+        drawn = torch.erfinv(position.clamp_(-1 + 2**-53, 1 - 2**-53)).mul_(std * math.sqrt(2)).add_(mean)
+        flat.copy_(drawn.clamp_(low, high))
+
+    def orthogonal_(self, tensor: torch.Tensor, gain: float) -> None:
+        """Fill with a Haar-distributed (semi-)orthogonal matrix times ``gain``.
+
+        Source: Mezzadri 2007: QR of a normal matrix, with the signs of R's diagonal made positive.
+        """
+        rows, columns = tensor.shape[0], tensor[0].numel()
+        wide = rows < columns
+        drawn = torch.empty((columns, rows) if wide else (rows, columns), dtype=tensor.dtype)
+        self.normal_(drawn, 0.0, 1.0)
+        q, r = torch.linalg.qr(drawn)
+        q *= r.diagonal().sgn().conj()
+        tensor.copy_((q.mH if wide else q).reshape(tensor.shape)).mul_(gain)
+
+    def reset_(self, tensor: torch.Tensor) -> None:
+        """Run the owner's reset method on a scratch copy and take this parameter's value from it.
+
+        The method draws from torch's global generator, which is set from the key and put back.
+        """
+        with seeded_globally(self._key):
+            scratch: Any = scratch_copy(self._owner)
+            (getattr(scratch, "reset_parameters", None) or scratch._reset_parameters)()
+        tensor.copy_(getattr(scratch, self._local).detach())
+
+
+def stream_key(seed: int, name: str, slot: str = "") -> int:
+    """The 128-bit key of one stream."""
+    text = f"{seed}\0{name}\0{slot}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=16, person=b"initrules").digest(), "little")
+
+
+def scratch_copy(module: nn.Module) -> nn.Module:
+    """A copy on the CPU that shares no tensor with the module and holds zeros."""
+    memo: dict[int, Any] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        made = torch.zeros(tensor.shape, dtype=tensor.dtype)
+        memo[id(tensor)] = nn.Parameter(made, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else made
+    return copy.deepcopy(module, memo)
+
+
+@contextlib.contextmanager
+def seeded_globally(key: int) -> Iterator[None]:
+    """Set torch's global generator from a key, and put it back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key % 2**63)
+        yield
+
+
+def _real_entries(tensor: torch.Tensor) -> torch.Tensor:
+    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).view(-1)
+
+
+def _numpy(flat: torch.Tensor) -> Any:
+    return np.float64 if flat.dtype == torch.float64 else np.float32

@@ -1,0 +1,172 @@
+"""Fans by module role: how many inputs and outputs one entry of a weight connects.
+
+``torch.nn.init`` reads fans from the shape alone: dimension 1 is the input, dimension 0 the
+output, the rest is the receptive field. That is wrong for transposed and grouped convolutions, for
+GPT-2's ``Conv1D`` and for packed weights, so torch's own classes are known by their role.
+``layout="torch"`` gives what torch would read.
+Source: Glorot & Bengio 2010 (fan_in, fan_out); He et al. 2015, sec. 2.2 (one filter's inputs).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from initrules.evaluation import Missing
+from initrules.inventory import Module, Parameter, type_names
+
+
+class Fans(NamedTuple):
+    """Inputs and outputs that one entry of a weight connects to."""
+
+    fan_in: int
+    fan_out: int
+
+
+class Part(NamedTuple):
+    """A named slice along dimension ``dim`` of a packed weight: entries ``start`` to ``stop``."""
+
+    name: str
+    dim: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an action may know about the parameter that it gives a value to.
+
+    ``each``: fans by module role of one part, ``whole``: of the weight as one. ``layout`` and
+    ``split`` are what actions do unless they are told otherwise: fans by role and part by part, or
+    as torch does. ``padding`` is the row that stays zero, ``resets`` the owner's reset method.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    each: Fans | Missing
+    whole: Fans | Missing
+    parts: tuple[Part, ...] = ()
+    padding: int | None = None
+    resets: str | None = None
+    layout: str = "role"
+    split: bool = True
+
+    @property
+    def numel(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+    @property
+    def part_shape(self) -> tuple[int, ...]:
+        """The shape of one part, or the whole shape of a weight that is not packed."""
+        return _part_shape(self.shape, self.parts)
+
+    def fans(self, layout: str | None = None, parts: str | None = None) -> Fans | Missing:
+        """Fans by ``layout`` (role or torch) of ``parts`` (each or whole)."""
+        each = self.split if parts is None else parts == "each"
+        if (layout or self.layout) == "torch":
+            return shape_fans(self.part_shape if each else self.shape)
+        return self.each if each else self.whole
+
+
+def target(parameter: Parameter, owner: Module, local: str, *, as_torch: bool = False) -> Target:
+    """Describe ``parameter`` as ``owner`` knows it under the local name ``local``."""
+    shape = parameter.shape
+    parts = parts_of(owner, local, shape)
+    padding = (
+        owner.attributes.get("padding_idx") if local == "weight" and _is(owner, "Embedding", "EmbeddingBag") else None
+    )
+    return Target(
+        path=parameter.path,
+        shape=shape,
+        dtype=parameter.dtype,
+        each=role_fans(owner, local, _part_shape(shape, parts)),
+        whole=role_fans(owner, local, shape),
+        parts=parts,
+        padding=padding if isinstance(padding, int) else None,
+        resets=owner.resets,
+        layout="torch" if as_torch else "role",
+        split=not as_torch,
+    )
+
+
+def _part_shape(shape: tuple[int, ...], parts: tuple[Part, ...]) -> tuple[int, ...]:
+    if not parts:
+        return shape
+    _, dim, start, stop = parts[0]
+    return (*shape[:dim], stop - start, *shape[dim + 1 :])
+
+
+def shape_fans(shape: tuple[int, ...]) -> Fans | Missing:
+    """What ``torch.nn.init`` reads from a shape."""
+    if len(shape) < 2:
+        return Missing(f"a parameter with {len(shape)} dimension{'s' * (len(shape) != 1)} has no fans")
+    field = math.prod(shape[2:])
+    return Fans(shape[1] * field, shape[0] * field)
+
+
+def role_fans(owner: Module, local: str, shape: tuple[int, ...]) -> Fans | Missing:
+    """Fans of a weight of this shape in this owner."""
+    if len(shape) < 2:
+        return shape_fans(shape)
+    field = math.prod(shape[2:])
+    kinds = type_names(owner.types)
+    if local == "weight":
+        groups = owner.attributes.get("groups", 1)
+        groups = groups if isinstance(groups, int) else 1
+        if kinds & _TRANSPOSED:  # weight (in, out / groups, *kernel)
+            return Fans(shape[0] // groups * field, shape[1] * field)
+        if kinds & _CONVOLUTIONS:  # weight (out, in / groups, *kernel)
+            return Fans(shape[1] * field, shape[0] // groups * field)
+        if "Bilinear" in kinds and len(shape) == 3:  # weight (out, in1, in2)
+            return Fans(shape[1] * shape[2], shape[0])
+        if _is_conv1d(owner):  # weight (in, out)
+            return Fans(shape[0], shape[1])
+    if _is_expert_stack(owner, shape):  # one (out, in) matrix for each expert
+        return Fans(shape[2], shape[1])
+    return shape_fans(shape)
+
+
+_CONVOLUTIONS = frozenset({"Conv1d", "Conv2d", "Conv3d"})
+_TRANSPOSED = frozenset({"ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"})
+
+
+def _is(owner: Module, *names: str) -> bool:
+    return not type_names(owner.types).isdisjoint(names)
+
+
+def _is_conv1d(owner: Module) -> bool:
+    """GPT-2's layer of that name, which stores its weight as (in, out)."""
+    return _is(owner, "Conv1D") and not _is(owner, "Linear")
+
+
+def _is_expert_stack(owner: Module, shape: tuple[int, ...]) -> bool:
+    named = any("experts" in kind.name.lower() for kind in owner.types)
+    return named and len(shape) == 3 and owner.attributes.get("num_experts", shape[0]) == shape[0]
+
+
+_GATES: Mapping[str, tuple[str, ...]] = {
+    "LSTM": ("i", "f", "g", "o"), "LSTMCell": ("i", "f", "g", "o"),
+    "GRU": ("r", "z", "n"), "GRUCell": ("r", "z", "n"),
+}  # fmt: skip
+
+
+def parts_of(owner: Module, local: str, shape: tuple[int, ...]) -> tuple[Part, ...]:
+    """The named parts of a packed weight or bias: ``q k v``, ``i f g o``, ``r z n``; else none."""
+    if not shape or shape[0] <= 0:
+        return ()
+    if _is(owner, "MultiheadAttention") and local in {"in_proj_weight", "in_proj_bias"}:
+        return _split(("q", "k", "v"), shape[0])
+    if local.startswith(("weight_ih", "weight_hh", "bias_ih", "bias_hh")):
+        for kind, gates in _GATES.items():
+            if _is(owner, kind):
+                return _split(gates, shape[0])
+    return ()
+
+
+def _split(names: tuple[str, ...], size: int) -> tuple[Part, ...]:
+    each, rest = divmod(size, len(names))
+    return () if rest else tuple(Part(name, 0, i * each, (i + 1) * each) for i, name in enumerate(names))

@@ -1,0 +1,42 @@
+"""Optimizer groups from a plan's ``optimize`` decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from initrules.decision import Row
+from initrules.planning import PlanData
+
+
+class Group(TypedDict):
+    """One group as ``torch.optim`` takes it; ``names`` stand beside ``params``."""
+
+    params: list[Any]
+    names: list[str]
+    lr: float
+    weight_decay: float
+
+
+def param_groups(planned: PlanData, tensors: Mapping[str, Any], *, lr: float, weight_decay: float = 0.0) -> list[Group]:
+    """Put each trainable parameter into exactly one group of equal learning rate and decay.
+
+    Frozen parameters, and those with ``freeze``, are left out. Units: ``lr`` is multiplied by
+    ``lr_scale``; a rule's ``weight_decay`` replaces the one given here.
+    """
+    groups: dict[tuple[float, float], Group] = {}
+    for row in planned.rows:
+        if row.parameter.buffer or row.parameter.frozen or _option(row, "freeze") is True:
+            continue
+        scale = _option(row, "lr_scale")
+        decay = _option(row, "weight_decay")
+        key = (lr * (1.0 if scale is None else scale), weight_decay if decay is None else decay)
+        group = groups.setdefault(key, Group(params=[], names=[], lr=key[0], weight_decay=key[1]))
+        group["params"].append(tensors[row.path])
+        group["names"].append(row.path)
+    return list(groups.values())
+
+
+def _option(row: Row, option: str) -> Any:
+    decision = row.decisions.get(option)
+    return decision.actions[0].value if decision is not None and decision.writes else None

@@ -1,0 +1,201 @@
+"""The plan: for every parameter what would be written, by which rule, over which others.
+
+Pure: rules and an inventory go in, frozen data comes out. Nothing here sees a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from initrules import calls, checks
+from initrules.actions.base import Moments
+from initrules.cascade import Claim, Contest, RuleClaims, Tier, claim_all, contests, tier_of
+from initrules.decision import Decision, Loser, Row, Tally
+from initrules.errors import EvaluationError, Finding, Severity
+from initrules.fans import Target
+from initrules.inventory import Inventory, Parameter, fingerprint
+from initrules.matcher import Matcher
+from initrules.ruleset import RuleSet
+from initrules.scope import Scopes
+from initrules.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class PlanData:
+    """Everything that is decided, as data. ``rows`` stand in registration order."""
+
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...]
+    tallies: tuple[Tally, ...]
+    rules: RuleSet
+    inventory: Inventory
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that stop ``apply``."""
+        return tuple(f for f in self.findings if f.severity is Severity.ERROR)
+
+    def row(self, name: str) -> Row | None:
+        """The row of a parameter by any of its names."""
+        return next((row for row in self.rows if any(n.path == name for n in row.parameter.names)), None)
+
+    def fingerprint(self) -> str:
+        """A short hash of every decision: equal plans write equal values for equal seeds."""
+        return fingerprint(
+            [
+                [
+                    row.path,
+                    row.parameter.shape,
+                    [[prop, d.summary, repr(d.actions)] for prop, d in row.decisions.items()],
+                ]
+                for row in self.rows
+            ]
+        )
+
+
+def make(rules: RuleSet, inventory: Inventory) -> PlanData:
+    """Decide every parameter of an inventory by a rule set."""
+    matcher = Matcher(inventory)
+    scopes = Scopes(matcher, rules.variables, as_torch=rules.stream == "global")
+    claims = claim_all(rules.rules, matcher, scopes)
+    contested = contests([claim for group in claims for claim in group.claims])
+    maker = _Maker(inventory, scopes)
+    rows = maker.rows(contested)
+    tallies = _tallies(claims, contested)
+    evidence = checks.Evidence(rules, inventory, matcher, scopes, claims, contested, maker.evaluated)
+    findings = [*maker.findings, *checks.rule_findings(evidence), *checks.value_findings(evidence, rows)]
+    return PlanData(rows, tuple(sorted(findings, key=_worst_first)), tallies, rules, inventory)
+
+
+def _worst_first(finding: Finding) -> tuple[int, str, int, int]:
+    span = finding.span
+    return (finding.severity.rank, *((span.file, span.line, span.column) if span else ("", 0, 0)))
+
+
+class _Maker:
+    """Evaluates winners; remembers what it evaluated for the checks."""
+
+    def __init__(self, inventory: Inventory, scopes: Scopes) -> None:
+        self.inventory = inventory
+        self.scopes = scopes
+        self.findings: list[Finding] = []
+
+    def rows(self, contested: tuple[Contest, ...]) -> tuple[Row, ...]:
+        decisions: dict[int, dict[str, Decision]] = {}
+        targets: dict[int, Target] = {}
+        for contest in contested:
+            decision, target = self._decide(contest)
+            decisions.setdefault(contest.parameter, {})[contest.prop] = decision
+            targets.setdefault(contest.parameter, target)
+        return tuple(
+            self._row(parameter, decisions.get(position, {}), targets.get(position))
+            for position, parameter in enumerate(self.inventory.parameters)
+        )
+
+    def _row(self, parameter: Parameter, decisions: Mapping[str, Decision], target: Target | None) -> Row:
+        target = target or self.scopes.target(parameter, parameter.names[0])
+        value = decisions.get("set")
+        return Row(parameter, target, decisions, _moments(value, target) if value else None)
+
+    def _decide(self, contest: Contest) -> tuple[Decision, Target]:
+        winner = contest.winner
+        actions, target = self._checked(winner)
+        return Decision(
+            prop=contest.prop,
+            rule=winner.rule.name,
+            why=winner.rule.why,
+            span=winner.declaration.span,
+            written=winner.declaration.text,
+            actions=actions,
+            losers=tuple(_loser(claim, winner) for claim in contest.claims[1:]),
+            lock=winner.rule.lock,
+            captures=winner.meeting.captures,
+        ), target
+
+    def _checked(self, claim: Claim) -> tuple[tuple[Any, ...], Target]:
+        """The winner's actions; a problem becomes a finding."""
+        parameter = self.inventory.parameters[claim.parameter]
+        try:
+            actions = self.evaluated(claim)
+        except EvaluationError as error:
+            finding = error.finding()
+            self._report(claim, finding.message, finding.span or claim.declaration.span, finding.hint)
+            return (), self.scopes.target(parameter, claim.names[0])
+        target = self.scopes.target(parameter, claim.names[0])
+        for call, action in zip(claim.declaration.calls, actions, strict=True):
+            if action.name == "keep":
+                continue
+            problem = _LAZY if parameter.lazy else action.problem(target)
+            if problem:
+                self._report(claim, problem, call.span, _WAY_OUT.get(action.name))
+        return actions, target
+
+    def _report(self, claim: Claim, message: str, span: Span, hint: str | None) -> None:
+        path = self.inventory.parameters[claim.parameter].path
+        self.findings.append(
+            Finding("value", Severity.ERROR, f"{message}, for '{path}'", span, hint, claim.rule.name, (path,))
+        )
+
+    def evaluated(self, claim: Claim) -> tuple[Any, ...]:
+        """The actions of a claim with their arguments as values. Raises ``EvaluationError``."""
+        parameter = self.inventory.parameters[claim.parameter]
+        scope, _ = self.scopes.of_parameter(parameter, claim.names[0], claim.meeting)
+        return tuple(calls.evaluate(call, scope) for call in claim.declaration.calls)
+
+
+_LAZY = "its shape is not known yet: it is a lazy parameter"
+_WAY_OUT = {
+    "orthogonal": "Name the key 'weight', or select layers whose parameter is a matrix.",
+    **dict.fromkeys(
+        ("xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform",
+         "variance_scaling"), "Name the key 'weight', or give the fan: {fan: module.in_features}."),
+    "reset": "Name the distribution, for example {uniform: {bound: ...}}, or 'keep'.",
+    "output": "Set it on the key 'bias'.",
+}  # fmt: skip
+
+
+def _moments(decision: Decision, target: Target) -> Moments | None:
+    if len(decision.actions) != 1:
+        return None
+    action = decision.actions[0]
+    broken = target.shape[:1] == (-1,) or action.problem(target) is not None
+    return None if broken else action.moments(target)
+
+
+def _loser(claim: Claim, winner: Claim) -> Loser:
+    return Loser(claim.rule.name, claim.declaration.text, claim.declaration.span, reason(claim, winner))
+
+
+def reason(loser: Claim, winner: Claim) -> str:
+    """Why one claim loses to another, in one clause."""
+    by = winner.rule.name
+    if winner.precedence.tier is loser.precedence.tier:
+        other_file = winner.rule.span.file != loser.rule.span.file
+        return f"'{by}' stands {'in a later file' if other_file else 'later'}"
+    if winner.precedence.tier is Tier.LOCK:
+        return f"'{by}' is locked"
+    return f"'{by}' is a rule, and rules beat defaults"
+
+
+def _tallies(groups: tuple[RuleClaims, ...], contested: tuple[Contest, ...]) -> tuple[Tally, ...]:
+    claimed: list[set[int]] = [{claim.parameter for claim in group.claims} for group in groups]
+    won: list[set[int]] = [set() for _ in groups]
+    taken: list[dict[str, set[int]]] = [{} for _ in groups]
+    for contest in contested:
+        won[contest.winner.order].add(contest.parameter)
+        for loser in contest.claims[1:]:
+            taken[loser.order].setdefault(contest.winner.rule.name, set()).add(contest.parameter)
+    return tuple(
+        Tally(
+            group.rule.name,
+            group.rule.span,
+            tier_of(group.rule),
+            len(claimed[order]),
+            len(won[order]),
+            {name: len(lost) for name, lost in taken[order].items()},
+            group.rule.why,
+        )
+        for order, group in enumerate(groups)
+    )

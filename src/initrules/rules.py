@@ -1,0 +1,260 @@
+"""One rule file as typed, frozen data.
+
+``read`` turns a document into a ``RuleFile`` and reports every problem of the file at once: the
+structure by schema, then each selector, expression and action that the schema let pass. Names that
+an extended file may define are checked in ``ruleset``, when all files are together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from initrules import expression, schema, selector
+from initrules.actions.table import BUILTIN, Tables
+from initrules.calls import Call, parse_value, read_calls, read_option
+from initrules.document import MappingNode, Node, ScalarNode, SequenceNode, parse
+from initrules.errors import Problems, RuleError, SchemaError
+from initrules.expression import Expression
+from initrules.pattern import Pattern, key_pattern, path_pattern
+from initrules.selector import Selector, spelled
+from initrules.source import Span
+
+T = TypeVar("T")
+U = TypeVar("U")
+Variable: TypeAlias = "Expression | tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One key of a block and its value.
+
+    ``prop`` is the property that it decides: ``set``, ``parametrize``, or an option of ``optimize``.
+    """
+
+    prop: str
+    key: Pattern
+    calls: tuple[Call, ...]
+    span: Span = field(compare=False)
+    text: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Name + selectors + declarations."""
+
+    name: str
+    span: Span
+    why: str
+    select: tuple[Selector, ...]
+    declarations: tuple[Declaration, ...]
+    default: bool
+    lock: bool
+    optional: bool
+    decides: Expression | None
+    text: str
+
+    @property
+    def captures(self) -> frozenset[str]:
+        """Every name that its selectors can bind."""
+        return frozenset(name for one in self.select for name in one.captures())
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the result must look like, checked by ``verify``."""
+
+    kind: str
+    patterns: tuple[Pattern, ...]
+    values: Mapping[str, Any]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSource:
+    """A checkpoint that ``load`` reads."""
+
+    name: str
+    file: str
+    key: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """One file, before the files it extends are joined to it."""
+
+    file: str
+    about: str
+    extends: tuple[ScalarNode, ...]
+    settings: Mapping[str, str]
+    variables: Mapping[str, Variable]
+    sources: tuple[CheckpointSource, ...]
+    rules: tuple[Rule, ...]
+    expect: tuple[Expectation, ...]
+    remove: tuple[ScalarNode, ...]
+    unlock: tuple[ScalarNode, ...]
+
+
+def read(text: str, file: str, tables: Tables = BUILTIN) -> RuleFile:
+    """Read one rule file. Raises ``Problems`` with every problem in it."""
+    return _Reader(parse(text, file), file, tables).file()
+
+
+class _Reader:
+    def __init__(self, root: MappingNode, file: str, tables: Tables) -> None:
+        self.root = root
+        self.name = file
+        self.tables = tables
+        found = schema.problems(root, tables)
+        self.problems: list[RuleError] = [problem for problem, _ in found]
+        self._broken = {id(node) for _, node in found if node is not None}
+
+    def file(self) -> RuleFile:
+        """The file, or all its problems."""
+        found = RuleFile(
+            file=self.name,
+            about=self._text("about"),
+            extends=tuple(self._scalars(self.root.get("extends"))),
+            settings=self._settings(),
+            variables=self._variables(),
+            sources=tuple(self._sources()),
+            rules=(*self._rules("defaults"), *self._rules("rules")),
+            expect=tuple(self._expectations()),
+            remove=tuple(self._scalars(self.root.get("remove"))),
+            unlock=tuple(self._scalars(self.root.get("unlock"))),
+        )
+        if self.problems:
+            raise Problems(self.problems)
+        return found
+
+    def _sound(self, node: Node) -> bool:
+        """Whether the schema found nothing wrong at or below a node."""
+        if id(node) in self._broken:
+            return False
+        match node:
+            case MappingNode(entries=entries):
+                return all(self._sound(value) for _, value in entries)
+            case SequenceNode(items=items):
+                return all(self._sound(item) for item in items)
+            case _:
+                return True
+
+    def _try(self, make: Callable[[], T], fallback: U) -> T | U:
+        try:
+            return make()
+        except RuleError as error:
+            self.problems.extend(error.problems)
+            return fallback
+
+    def _text(self, key: str, mapping: MappingNode | None = None) -> str:
+        node = (mapping or self.root).get(key)
+        return node.text if isinstance(node, ScalarNode) else ""
+
+    def _scalars(self, node: Node | None) -> Iterator[ScalarNode]:
+        items = node.items if isinstance(node, SequenceNode) else (node,)
+        return (item for item in items if isinstance(item, ScalarNode))
+
+    def _items(self, key: str) -> Iterator[MappingNode]:
+        node = self.root.get(key)
+        items = node.items if isinstance(node, SequenceNode) else ()
+        return (item for item in items if isinstance(item, MappingNode))
+
+    def _entries(self, node: Node | None) -> tuple[tuple[ScalarNode, Node], ...]:
+        return node.entries if isinstance(node, MappingNode) else ()
+
+    def _settings(self) -> dict[str, str]:
+        return {key: self._text(key) for key in ("unmatched", "stream", "order") if self.root.get(key)}
+
+    def _variables(self) -> dict[str, Variable]:
+        found: dict[str, Variable] = {}
+        for key, node in self._entries(self.root.get("vars")):
+            if key.text in expression.RESERVED:
+                hint = "Choose another name: facts, indices and objects keep theirs."
+                self.problems.append(
+                    SchemaError(f"the variable '{key.text}' has the name of a built-in", key.span, hint)
+                )
+            elif isinstance(node, ScalarNode) and self._sound(node):
+                found[key.text] = self._value(node)
+            elif isinstance(node, SequenceNode) and self._sound(node):
+                found[key.text] = tuple(self._value(item) for item in node.items if isinstance(item, ScalarNode))
+        return found
+
+    def _value(self, node: ScalarNode) -> Expression:
+        return self._try(lambda: parse_value(node), expression.number(0, node.span))
+
+    def _sources(self) -> Iterator[CheckpointSource]:
+        for key, node in self._entries(self.root.get("sources")):
+            if isinstance(node, MappingNode):
+                yield CheckpointSource(key.text, self._text("file", node), self._text("key", node) or None, key.span)
+
+    def _expectations(self) -> Iterator[Expectation]:
+        for node in self._items("expect"):
+            kinds = [key for key, _ in node.entries if key.text in {"output", "gradient"}]
+            if len(kinds) != 1:
+                hint = "Write {output: PATH, near: ...} or {gradient: PATH, reaches: true}."
+                self.problems.append(SchemaError("an expectation needs either 'output' or 'gradient'", node.span, hint))
+                continue
+            patterns = [self._path(item) for item in self._scalars(node.get(kinds[0].text))]
+            values = {key.text: self._expected(value) for key, value in node.entries if key not in kinds}
+            yield Expectation(kinds[0].text, tuple(p for p in patterns if p), values, kinds[0].span)
+
+    def _path(self, node: ScalarNode) -> Pattern | None:
+        return self._try(lambda: path_pattern(node.text, node.span), None)
+
+    def _expected(self, node: Node) -> Any:
+        if isinstance(node, SequenceNode):
+            return tuple(self._expected(item) for item in node.items)
+        assert isinstance(node, ScalarNode)
+        if isinstance(node.value, bool) or node.text in {"train", "eval"}:
+            return node.value
+        return self._try(lambda: parse_value(node), None)
+
+    def _rules(self, section: str) -> tuple[Rule, ...]:
+        return tuple(self._rule(node, default=section == "defaults") for node in self._items(section))
+
+    def _rule(self, node: MappingNode, *, default: bool) -> Rule:
+        select, decides = node.get("select"), node.get("decides")
+        declarations = tuple(self._declarations(node))
+        if self._sound(node) and not declarations and not any(node.get(b) for b in ("set", "parametrize", "optimize")):
+            hint = "Add 'set', 'parametrize' or 'optimize'."
+            self.problems.append(SchemaError(f"the rule '{self._text('rule', node)}' does nothing", node.span, hint))
+        return Rule(
+            name=self._text("rule", node),
+            span=_value_span(node, "rule"),
+            why=self._text("why", node),
+            select=self._try(lambda: selector.read(select), ()) if select and self._sound(select) else (),
+            declarations=declarations,
+            default=default,
+            lock=self._text("lock", node) == "true",
+            optional=self._text("optional", node) == "true",
+            decides=self._try(lambda: parse_value(decides), None) if isinstance(decides, ScalarNode) else None,
+            text=spelled(select) if select else "",
+        )
+
+    def _declarations(self, rule: MappingNode) -> Iterator[Declaration]:
+        for block in ("set", "parametrize"):
+            for key, value in self._entries(rule.get(block)):
+                yield from self._declaration(block, key, value, read_calls)
+        for key, options in self._entries(rule.get("optimize")):
+            for option, value in self._entries(options):
+                if option.text not in self.tables.options:
+                    continue
+                yield from self._declaration(option.text, key, value, read_option)
+
+    def _declaration(
+        self, prop: str, key: ScalarNode, value: Node, read_value: Callable[[str, Node, Tables], tuple[Call, ...]]
+    ) -> Iterator[Declaration]:
+        pattern = self._try(lambda: key_pattern(key.text, key.span), None)
+        if not self._sound(value):
+            return
+        nothing: tuple[Call, ...] = ()
+        calls = self._try(lambda: read_value(prop, value, self.tables), nothing)
+        if pattern and calls:
+            yield Declaration(prop, pattern, calls, value.span, spelled(value))
+
+
+def _value_span(node: MappingNode, key: str) -> Span:
+    value = node.get(key)
+    return value.span if value else node.span

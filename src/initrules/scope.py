@@ -1,0 +1,76 @@
+"""What names in expressions mean for one parameter of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from initrules import fans
+from initrules.evaluation import Missing, Scope, evaluate
+from initrules.expression import Expression, Value
+from initrules.fans import Target
+from initrules.inventory import Inventory, Parameter, ParameterName
+from initrules.matcher import Matcher, Meeting
+from initrules.pattern import path_pattern
+from initrules.rules import Variable
+from initrules.source import Span
+
+_NOWHERE = Span("count", 1, 1)
+
+
+class Scopes:
+    """Makes scopes; values of the whole model are computed once."""
+
+    def __init__(self, matcher: Matcher, variables: Mapping[str, Variable], *, as_torch: bool = False) -> None:
+        self.inventory: Inventory = matcher.inventory
+        self._matcher = matcher
+        self._variables = variables
+        self._as_torch = as_torch
+        self._counts: dict[str, int] = {}
+        self._root = self.inventory.module_of(0).attributes if self.inventory.names else {}
+
+    def of_model(self) -> Scope:
+        """Variables, counts and the root: what holds for every parameter."""
+        return Scope(variables=self._variables, objects={"root": self._root}, count=self._count)
+
+    def of_parameter(self, parameter: Parameter, name: ParameterName, meeting: Meeting) -> tuple[Scope, Target]:
+        """What names mean for a parameter under the name by which a rule met it, and its target."""
+        target = self.target(parameter, name)
+        facts: dict[str, Value | Missing] = {"numel": target.numel, "ndim": len(target.shape)}
+        found = target.fans()
+        for fact in ("fan_in", "fan_out"):
+            facts[fact] = found if isinstance(found, Missing) else getattr(found, fact)
+        scope = Scope(
+            variables=self._variables,
+            values={**facts, **meeting.captures},
+            objects=self._objects(name, meeting),
+            count=self._count,
+            shape=target.shape,
+        )
+        return scope, target
+
+    def target(self, parameter: Parameter, name: ParameterName) -> Target:
+        """What actions may know about a parameter under one of its names."""
+        return fans.target(parameter, self.inventory.module_of(name.owner), name.local, as_torch=self._as_torch)
+
+    def _objects(self, name: ParameterName, meeting: Meeting) -> Mapping[str, Mapping[str, Value] | Missing]:
+        owner = self.inventory.names[name.owner]
+        return {
+            "module": self.inventory.modules[owner.module].attributes,
+            "parent": self._attributes(owner.parent, "the root has no parent"),
+            "next": self._attributes(owner.next, "the module is the last of its parent"),
+            "inside": self._attributes(meeting.inside, "the selector has no 'inside'"),
+            "root": self._root,
+        }
+
+    def _attributes(self, position: int | None, reason: str) -> Mapping[str, Value] | Missing:
+        return Missing(reason) if position is None else self.inventory.module_of(position).attributes
+
+    def _count(self, pattern: str) -> int:
+        if pattern not in self._counts:
+            self._counts[pattern] = self._matcher.count(path_pattern(pattern, _NOWHERE))
+        return self._counts[pattern]
+
+
+def truth(condition: Expression, scope: Scope) -> bool:
+    """Whether a condition holds. Raises ``EvaluationError``."""
+    return bool(evaluate(condition, scope))

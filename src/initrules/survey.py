@@ -1,0 +1,307 @@
+"""Reads a live model into an inventory: one structural walk that touches no value.
+
+The walk is iterative, in order of registration, and keeps aliases. Wrappers (``torch.compile``,
+DDP, DataParallel, FSDP, activation checkpointing) leave no trace in paths; a parametrized weight
+has one name, ``layer.weight``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from initrules.errors import ModelError
+from initrules.expression import Scalar, Value
+from initrules.inventory import UNKNOWN_SHAPE, Inventory, Module, ModuleName, Parameter, ParameterName, TypeName
+
+MAX_NAMES = 1_000_000
+MAX_LIST = 256
+CONFIGS = ("config", "cfg", "hparams", "args")
+
+# Where each wrapper keeps the module it wraps, by the qualified name of the wrapper's class.
+WRAPPERS = {
+    "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",
+    "torch.nn.parallel.distributed.DistributedDataParallel": "module",
+    "torch.nn.parallel.data_parallel.DataParallel": "module",
+    "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel": "_fsdp_wrapped_module",
+    "torch.distributed.algorithms._checkpoint.checkpoint_wrapper.ActivationWrapper": "_checkpoint_wrapped_module",
+}
+# Attributes of nn.Module itself and of train/eval mode: no facts about the architecture.
+_MACHINERY = frozenset({*nn.Module().__dict__, "call_super_init", "dump_patches", "T_destination", "parametrizations"})
+
+
+def survey(model: Any) -> Inventory:
+    """Describe a module, or a dict or dataclass of modules (entries may be None).
+
+    Reads structure, shapes and recorded attributes only. Raises ``ModelError`` when the model is
+    none of these, or has more than a million names.
+    """
+    walk = _Walk()
+    walk.run(model)
+    return Inventory(tuple(walk.modules), tuple(walk.names), tuple(walk.parameters()))
+
+
+def unwrapped(module: Any) -> Any:
+    """The module inside any wrappers."""
+    while isinstance(module, nn.Module):
+        inner = next((WRAPPERS[name] for name in _qualified_mro(type(module)) if name in WRAPPERS), None)
+        if inner is None or not isinstance(getattr(module, inner, None), nn.Module):
+            return module
+        module = getattr(module, inner)
+    return module
+
+
+def _qualified_mro(kind: type) -> Iterator[str]:
+    for one in kind.__mro__:
+        yield f"{one.__module__}.{one.__qualname__}"
+
+
+def root_entries(model: Any) -> dict[str, nn.Module] | None:
+    """The modules of a dict or dataclass root by name; None for other roots."""
+    if isinstance(model, nn.Module):
+        return None
+    if isinstance(model, Mapping):
+        entries = dict(model)
+    elif dataclasses.is_dataclass(model) and not isinstance(model, type):
+        entries = {f.name: getattr(model, f.name) for f in dataclasses.fields(model)}
+    else:
+        return None
+    return {str(name): value for name, value in entries.items() if isinstance(value, nn.Module)}
+
+
+def modules_by_path(model: Any) -> Iterator[tuple[str, int | None, nn.Module]]:
+    """Every path to every module, aliases included: path, position of its parent, module.
+
+    For a dict or dataclass root the first entry is ``("", None, model)`` itself.
+    """
+    entries = root_entries(model)
+    if entries is None and not isinstance(model, nn.Module):
+        raise ModelError(
+            f"the model is a {type(model).__name__}, not a module",
+            hint="Give an nn.Module, or a dict or dataclass whose values are modules or None.",
+        )
+    # Each frame holds one module still to be visited, with the chain of modules above it.
+    stack: list[tuple[str, int | None, Any, frozenset[int]]] = [("", None, unwrapped(model), frozenset())]
+    position = 0
+    while stack:
+        path, parent, module, above = stack.pop()
+        yield path, parent, module
+        position += 1
+        if position > MAX_NAMES:
+            raise ModelError(f"the model has more than {MAX_NAMES:,} module names", hint="Plan a part of it.")
+        children = entries if module is model and entries is not None else dict(_children(module))
+        below = above | {id(module)}
+        for name, child in reversed(children.items()):
+            inner = unwrapped(child)
+            if id(inner) not in below:  # a module that holds itself is not walked again
+                stack.append((f"{path}.{name}" if path else name, position - 1, inner, below))
+
+
+def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, child in module._modules.items():
+        if child is not None and not (name == "parametrizations" and parametrize.is_parametrized(module)):
+            yield name, child
+
+
+class _Walk:
+    """Collects modules, names and parameters; one record for each object."""
+
+    def __init__(self) -> None:
+        self.modules: list[Module] = []
+        self.names: list[ModuleName] = []
+        self._module_ids: dict[int, int] = {}
+        self._tensors: dict[object, tuple[torch.Tensor, bool, tuple[str, ...], list[ParameterName]]] = {}
+        self._types: dict[type, tuple[TypeName, ...]] = {}
+        self._class_attributes: dict[type, dict[str, Value]] = {}
+        self._alive: list[Any] = []  # keeps ids unique while the walk runs
+
+    def run(self, model: Any) -> None:
+        siblings: dict[int, int] = {}
+        for path, parent, module in modules_by_path(model):
+            position = len(self.names)
+            self.names.append(ModuleName(path, self._record(module), parent))
+            if parent is not None:
+                before = siblings.get(parent)
+                if before is not None:
+                    self.names[before] = dataclasses.replace(self.names[before], next=position)
+                siblings[parent] = position
+            if isinstance(module, nn.Module):
+                self._own_tensors(module, position, path)
+
+    def _record(self, module: Any) -> int:
+        known = self._module_ids.get(id(module))
+        if known is not None:
+            return known
+        self._alive.append(module)
+        self._module_ids[id(module)] = len(self.modules)
+        self.modules.append(Module(self._mro(type(module)), self._attributes(module), _reset_method(module)))
+        return len(self.modules) - 1
+
+    def _mro(self, kind: type) -> tuple[TypeName, ...]:
+        if kind not in self._types:
+            self._types[kind] = tuple(TypeName(one.__name__, importable_names(one)) for one in _original_classes(kind))
+        return self._types[kind]
+
+    def _attributes(self, module: Any) -> dict[str, Value]:
+        kind = type(module)
+        if kind not in self._class_attributes:
+            self._class_attributes[kind] = _class_attributes(kind)
+        found = {**self._class_attributes[kind], **_recorded(vars(module) if hasattr(module, "__dict__") else {})}
+        for name in CONFIGS:
+            config = getattr(module, "__dict__", {}).get(name)
+            if config is not None and not isinstance(config, nn.Module):
+                found |= {f"{name}.{key}": value for key, value in _recorded(_config_items(config)).items()}
+        return found
+
+    def _own_tensors(self, module: nn.Module, position: int, path: str) -> None:
+        prefix = f"{path}." if path else ""
+        for local, tensor, buffer, wraps in own_tensors(module):
+            key = _identity(tensor)
+            entry = self._tensors.setdefault(key, (tensor, buffer, wraps, []))
+            entry[3].append(ParameterName(position, local, prefix + local))
+
+    def parameters(self) -> Iterator[Parameter]:
+        for tensor, buffer, wraps, names in self._tensors.values():
+            lazy = nn.parameter.is_lazy(tensor)
+            yield Parameter(
+                names=tuple(names),
+                shape=UNKNOWN_SHAPE if lazy else tuple(tensor.shape),
+                dtype=str(tensor.dtype).removeprefix("torch."),
+                device=tensor.device.type,
+                requires_grad=tensor.requires_grad,
+                buffer=buffer,
+                parametrized=wraps,
+                placement=str(tensor.placements) if hasattr(tensor, "placements") else None,
+            )
+
+
+def own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor, bool, tuple[str, ...]]]:
+    """A module's own tensors: local name, tensor, whether it is a buffer, what it is wrapped in."""
+    for local, tensor in module._parameters.items():
+        if tensor is not None:
+            yield local, tensor, False, ()
+    if parametrize.is_parametrized(module):
+        wrapped: Any = module.parametrizations
+        for local, chain in wrapped.items():
+            yield local, _original(chain), False, tuple(_wrap_name(one) for one in chain)
+    for local, buffer in module._buffers.items():
+        if buffer is not None:
+            yield local, buffer, True, ()
+
+
+def tensors_by_path(model: Any) -> dict[str, torch.Tensor]:
+    """The stored tensor behind every name; of a parametrized weight its (largest) original."""
+    found: dict[str, torch.Tensor] = {}
+    for path, _, module in modules_by_path(model):
+        if isinstance(module, nn.Module):
+            found |= {f"{path}.{local}" if path else local: tensor for local, tensor, _, _ in own_tensors(module)}
+    return found
+
+
+def _original(chain: Any) -> torch.Tensor:
+    """What stands for a parametrized weight: its original, or the largest of several (weight_norm's direction)."""
+    originals = [chain.original] if chain.is_tensor else [getattr(chain, f"original{n}") for n in range(chain.ntensors)]
+    largest: torch.Tensor = max(originals, key=lambda tensor: tensor.numel())
+    return largest
+
+
+def _wrap_name(parametrization: nn.Module) -> str:
+    names = {"_SpectralNorm": "spectral_norm", "_WeightNorm": "weight_norm", "_Orthogonal": "orthogonal"}
+    kind = type(parametrization).__name__
+    return names.get(kind, kind)
+
+
+def _identity(tensor: torch.Tensor) -> object:
+    """Equal for one tensor under several names, also when two objects view exactly the same memory."""
+    if tensor.device.type == "meta" or nn.parameter.is_lazy(tensor) or not tensor.numel():
+        return id(tensor)
+    try:
+        return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype
+    except RuntimeError:  # a tensor sub-class without storage of its own
+        return id(tensor)
+
+
+def _original_classes(kind: type) -> list[type]:
+    """The MRO below nn.Module, without classes that parametrize and FSDP2 make on the fly."""
+    found = [one for one in kind.__mro__ if one not in {nn.Module, object}]
+    made = {"torch.nn.utils.parametrize", "torch.distributed.fsdp._fully_shard._fully_shard"}
+    return [one for one in found if one.__module__ not in made]
+
+
+def importable_names(kind: type) -> tuple[str, ...]:
+    """Every dotted name under which a class can be imported, shortest first."""
+    found = {f"{kind.__module__}.{kind.__qualname__}"}
+    parts = kind.__module__.split(".")
+    for length in range(1, len(parts)):
+        package = ".".join(parts[:length])
+        if getattr(sys.modules.get(package), kind.__name__, None) is kind:
+            found.add(f"{package}.{kind.__name__}")
+    return tuple(sorted(found, key=lambda name: (name.count("."), name)))
+
+
+def _reset_method(module: Any) -> str | None:
+    return next(
+        (name for name in ("reset_parameters", "_reset_parameters") if callable(getattr(type(module), name, None))),
+        None,
+    )
+
+
+def _class_attributes(kind: type) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for one in reversed(_original_classes(kind)):
+        found |= _recorded({name: value for name, value in vars(one).items() if not name.startswith("__")})
+    return found
+
+
+def _config_items(config: Any) -> dict[str, Any]:
+    if isinstance(config, Mapping):
+        return {str(key): value for key, value in config.items()}
+    items = dict(getattr(config, "__dict__", {}))
+    if dataclasses.is_dataclass(config):
+        items |= {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    for alias, name in getattr(type(config), "attribute_map", {}).items():
+        if name in items:  # transformers: hidden_size of a GPT-2 config is its n_embd
+            items.setdefault(alias, items[name])
+    return items
+
+
+def _recorded(items: Mapping[str, Any]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for name, value in items.items():
+        if name in _MACHINERY:
+            continue
+        plain = _plain(value)
+        if plain is not None:
+            found[name] = plain
+    return found
+
+
+def _plain(value: Any) -> Value | None:
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        items = [_scalar(item) for item in value[: MAX_LIST + 1]]
+        if len(items) > MAX_LIST or any(item is None for item in items):
+            return None
+        return tuple(item for item in items if item is not None)
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Scalar | None:
+    if isinstance(value, enum.Enum):
+        return None
+    if isinstance(value, bool | int | float | str):
+        return value if type(value) in {bool, int, float, str} else _base(value)
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return _scalar(value.item())
+    return None
+
+
+def _base(value: float | str) -> Scalar:
+    """A sub-class of a number or of str, as the plain value that it is."""
+    return next(kind(value) for kind in (int, float, str) if isinstance(value, kind))
