@@ -6,7 +6,7 @@ Everything that can fail is checked before the first write. This is the only mod
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +40,18 @@ class WriteError(ApplyError):
         self.record = record
 
 
-def apply_(model: Any, planned: PlanData, *, seed: int = 0, device: str | torch.device | None = None) -> Record:
+def apply_(
+    model: Any,
+    planned: PlanData,
+    *,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    on_row: Callable[[], None] | None = None,
+) -> Record:
     """Write every decision of a plan into ``model``, in place.
 
     A parameter's value depends on (seed, canonical name) and its action alone. ``device``: where a
-    model on the meta device is materialised, by default the CPU.
+    model on the meta device is materialised, by default the CPU. ``on_row`` is called after each row.
     Raises ``Problems`` before the first write when anything can be known to fail, ``WriteError``
     when a write fails after that.
     """
@@ -55,7 +62,7 @@ def apply_(model: Any, planned: PlanData, *, seed: int = 0, device: str | torch.
         raise Problems(problems)
     with torch.no_grad():
         _materialise(current, places, torch.device(device or "cpu"))
-        return _Writer(current, places, seed).run()
+        return _Writer(current, places, seed).run(on_row or _nothing)
 
 
 def _same_decisions(model: Any, planned: PlanData) -> PlanData:
@@ -200,6 +207,10 @@ def _materialise(planned: PlanData, places: Mapping[str, _Place], device: torch.
             places[name.path].replace(new)
 
 
+def _nothing() -> None:
+    """Report no progress."""
+
+
 class _Writer:
     """Runs the writing phases and keeps the record."""
 
@@ -210,12 +221,13 @@ class _Writer:
         self.written: list[str] = []
         self.wrapped: list[str] = []
 
-    def run(self) -> Record:
+    def run(self, on_row: Callable[[], None]) -> Record:
         for row in self.planned.rows:
             if row.value is not None and row.value.writes:
                 with self._named(row):
                     self._write(row, row.value)
                 self.written.append(row.path)
+            on_row()
         for row in self.planned.rows:
             wrap = row.decisions.get("parametrize")
             if wrap is not None and wrap.writes:

@@ -3,7 +3,7 @@
 A glob is anchored and its segments are split on ``.``::
 
     *          one segment, or part of one          [0-9] [!ab]   one character
-    **         zero or more whole segments          {a,b} {0..11} alternatives, a range
+    **         zero or more whole segments          {a,b} {0..11} alternatives, ranges
     ?          one character                        <layer>       digits, bound as a number
 
 ``re:`` begins a regular expression that must match the whole name; its named groups are bound too.
@@ -242,12 +242,15 @@ class _Glob:
 
     def _alternatives(self, at: int, end: int) -> tuple[str, int]:
         close = self._closing_brace(at, end)
-        bounds = _RANGE.fullmatch(self.text[at + 1 : close])
-        if bounds:
-            return self._range(bounds, at, close), close + 1
         cuts = [at, *self._commas(at, close), close]
-        parts = [self._stretch(start + 1, stop, starts_segment=False, top=False) for start, stop in pairwise(cuts)]
+        parts = [self._alternative(start + 1, stop) for start, stop in pairwise(cuts)]
         return f"(?:{'|'.join(parts)})", close + 1
+
+    def _alternative(self, start: int, stop: int) -> str:
+        bounds = _RANGE.fullmatch(self.text[start:stop])
+        if bounds:
+            return self._range(bounds, start, stop)
+        return self._stretch(start, stop, starts_segment=False, top=False)
 
     def _closing_brace(self, at: int, end: int) -> int:
         depth = 0
@@ -269,7 +272,7 @@ class _Glob:
         low, high = int(bounds[1]), int(bounds[2])
         if high < low or high - low > MAX_RANGE:
             raise self._fail(
-                "an impossible range", at, f"Write it low to high, at most {MAX_RANGE:,} numbers.", close - at + 1
+                "an impossible range", at, f"Write it low to high, at most {MAX_RANGE:,} numbers.", close - at
             )
         width = len(bounds[1]) if bounds[1].startswith("0") else 1
         return f"(?:{'|'.join(f'{n:0{width}d}' for n in range(low, high + 1))})"

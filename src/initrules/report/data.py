@@ -1,0 +1,83 @@
+"""Plans as versioned, sorted, JSON-ready data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from initrules.actions.base import described
+from initrules.decision import Decision, Row, Tally
+from initrules.errors import Finding
+from initrules.planning import PlanData
+
+PLAN_VERSION = 1
+
+
+def as_json(plan: PlanData) -> dict[str, Any]:
+    """The whole plan: equal plans give equal data, in a stable order."""
+    return {
+        "initrules-plan": PLAN_VERSION,
+        "fingerprint": plan.fingerprint(),
+        "model": plan.inventory.fingerprint(),
+        "files": list(plan.rules.files),
+        "stream": plan.rules.stream,
+        "variables": {name: _variable(value) for name, value in sorted(plan.rules.variables.items())},
+        "parameters": [_row(row) for row in plan.rows],
+        "rules": [_tally(tally) for tally in plan.tallies],
+        "findings": [finding_json(finding) for finding in plan.findings],
+    }
+
+
+def _variable(value: Any) -> Any:
+    return [str(part) for part in value] if isinstance(value, tuple) else str(value)
+
+
+def _row(row: Row) -> dict[str, Any]:
+    parameter = row.parameter
+    found: dict[str, Any] = {
+        "name": row.path,
+        "shape": list(parameter.shape),
+        "dtype": parameter.dtype,
+        "decisions": {prop: _decision(decision) for prop, decision in sorted(row.decisions.items())},
+    }
+    if len(parameter.names) > 1:
+        found["names"] = [name.path for name in parameter.names]
+    if parameter.buffer:
+        found["buffer"] = True
+    if parameter.frozen:
+        found["frozen"] = True
+    if parameter.parametrized:
+        found["parametrized"] = list(parameter.parametrized)
+    if row.moments is not None:
+        found |= {"mean": row.moments.mean, "std": row.moments.std}
+    return found
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "rule": decision.rule,
+        "place": decision.span.place,
+        "written": decision.written,
+        "value": [{action.name: described(action)} for action in decision.actions],
+        "lost": [
+            {"rule": loser.rule, "place": loser.span.place, "written": loser.written, "reason": loser.reason}
+            for loser in decision.losers
+        ],
+        **({"lock": True} if decision.lock else {}),
+    }
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    return {
+        "rule": tally.rule, "place": tally.span.place, "tier": tally.tier.name.lower(), "claimed": tally.claimed,
+        "won": tally.won, "taken": dict(sorted(tally.taken.items())),
+    }  # fmt: skip
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """One finding as data; keys without a value are left out."""
+    found: dict[str, Any] = {
+        "code": finding.code, "severity": finding.severity.value, "message": finding.message,
+        "place": finding.span.place if finding.span else None, "hint": finding.hint, "rule": finding.rule,
+        "parameters": list(finding.parameters),
+    }  # fmt: skip
+    return {key: value for key, value in found.items() if value}

@@ -1,0 +1,79 @@
+"""Why one parameter gets its value: the winner, the losers, the places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from initrules.actions.base import shown
+from initrules.decision import Decision, Row
+from initrules.errors import ModelError, printable, suggestion
+from initrules.planning import PlanData
+from initrules.rules import Declaration
+from initrules.ruleset import RuleSet
+
+
+def explain_text(plan: PlanData, name: str) -> str:
+    """A dozen lines about one parameter. Raises ``ModelError`` when no parameter has that name."""
+    row = plan.row(name)
+    if row is None:
+        names = [n.path for one in plan.rows for n in one.parameter.names]
+        raise ModelError(f"no parameter is named '{name}'", hint=suggestion(name, names[:20_000]))
+    return "\n".join(printable(line) for line in _lines(plan, row))
+
+
+def _lines(plan: PlanData, row: Row) -> Iterator[str]:
+    parameter = row.parameter
+    shape = "×".join(map(str, parameter.shape)) or "scalar"
+    kind = "buffer" if parameter.buffer else "frozen parameter" if parameter.frozen else "parameter"
+    yield f"{row.path}: {kind}, {shape}, {parameter.dtype}"
+    others = [name.path for name in parameter.names[1:]]
+    if others:
+        more = f" and {len(others) - 6} more" if len(others) > 6 else ""
+        yield f"  also named {', '.join(others[:6])}{more}"
+    if not row.decisions:
+        yield "  no rule claims it: its value stays as it is"
+    for decision in row.decisions.values():
+        yield from _decision(plan.rules, row, decision)
+    for finding in plan.findings:
+        if row.path in finding.parameters and finding.severity.rank < 2:
+            yield f"  {finding.severity.value}: {finding.message}"
+
+
+def _decision(rules: RuleSet, row: Row, decision: Decision) -> Iterator[str]:
+    what = {"set": "starts as", "parametrize": "wrapped in"}.get(decision.prop, decision.prop)
+    std = ""
+    if decision.prop == "set" and row.moments is not None:
+        std = f"   (mean {shown(row.moments.mean)}, std {shown(row.moments.std)})"
+    yield f"  {what} {decision.summary or 'a value that cannot be computed'}{std}"
+    lock = ", locked" if decision.lock else ""
+    yield f"    by '{decision.rule}'{lock}, {decision.span.place}: {decision.written}"
+    if decision.why:
+        yield f"    why: {decision.why}"
+    for name, text in decision.captures.items():
+        yield f"    {name} = {text}   from the path"
+    for name in sorted(variables_of(rules, decision)):
+        value = rules.variables[name]
+        first = value[0] if isinstance(value, tuple) else value
+        written = str([str(part) for part in value]) if isinstance(value, tuple) else first.text
+        yield f"    {name} = {written}   {first.span.place}"
+    for loser in decision.losers:
+        yield f"    over '{loser.rule}', {loser.span.place}: {loser.written}   because {loser.reason}"
+
+
+def variables_of(rules: RuleSet, decision: Decision) -> set[str]:
+    """Every variable that the winner's value uses, directly or by way of others."""
+    found: set[str] = set()
+    fresh = {name for declaration in _declarations(rules, decision) for call in declaration.calls
+             for part, _ in call.expressions() for name in part.names} & rules.variables.keys()  # fmt: skip
+    while fresh:
+        found |= fresh
+        values = [rules.variables[name] for name in fresh]
+        parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+        fresh = ({name for part in parts for name in part.names} & rules.variables.keys()) - found
+    return found
+
+
+def _declarations(rules: RuleSet, decision: Decision) -> Iterator[Declaration]:
+    for rule in rules.rules:
+        if rule.name == decision.rule:
+            yield from (d for d in rule.declarations if d.span == decision.span and d.prop == decision.prop)

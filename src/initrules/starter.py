@@ -1,0 +1,65 @@
+"""The first rule file for a model: one default for each kind of layer that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from initrules.inventory import Inventory
+
+_KINDS = (
+    (("MultiheadAttention", "LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"), "their own reset method",
+     '{"*": reset}'),
+    (("Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"),
+     "keeps the size of gradients through ReLU layers, He et al. 2015",
+     "{weight: {kaiming_normal: {mode: fan_out, nonlinearity: relu}}, bias: zeros}"),
+    (("Embedding", "EmbeddingBag"), "small vectors, as GPT-2 has them", "{weight: {normal: {std: 0.02}}}"),
+    (("Linear", "Conv1D", "Bilinear"), "keeps the variance of signals and gradients, Glorot & Bengio 2010",
+     "{weight: xavier_uniform, bias: zeros}"),
+)  # fmt: skip
+_NORM = ("*Norm*", "a norm starts as the identity on normalised features", "{weight: ones, bias: zeros}")
+
+
+def starter(inventory: Inventory | None) -> str:
+    """The text of a rule file that covers a model, or a small example without one."""
+    lines = [
+        "initrules: 1",
+        "about: How this model starts. See it with: initrules plan FILE --model MODULE:FUNCTION",
+        "unmatched: error",
+        "defaults:",
+    ]
+    sections = list(_sections(inventory)) if inventory else [_section("Linear", *_KINDS[3][1:]), _section(*_NORM)]
+    lines += [line for section in sections for line in section]
+    if not inventory:
+        lines[2] = "unmatched: keep"
+    return "\n".join([*lines, ""])
+
+
+def _sections(inventory: Inventory) -> Iterator[list[str]]:
+    left = {name.owner for p in inventory.parameters if not p.buffer and not p.frozen for name in p.names}
+    for types, why, block in _KINDS:
+        owners = {o for o in left if any(kind.name in types for kind in inventory.module_of(o).types)}
+        if owners:
+            named = [t for t in types if any(t == k.name for o in owners for k in inventory.module_of(o).types)]
+            yield _section(
+                f"[{', '.join(named)}]" if len(named) > 1 else named[0], why, _fitting(inventory, owners, block)
+            )
+            left -= owners
+    norms = {o for o in left if any("Norm" in kind.name for kind in inventory.module_of(o).types)}
+    if norms:
+        yield _section(*_NORM[:2], _fitting(inventory, norms, _NORM[2]))
+        left -= norms
+    for kind in dict.fromkeys(
+        inventory.module_of(o).types[0].name for o in sorted(left) if inventory.module_of(o).types
+    ):
+        yield _section(f'"={kind}"', "no common rule is known; decide what it needs", '{"*": keep}')
+
+
+def _fitting(inventory: Inventory, owners: set[int], block: str) -> str:
+    has_bias = any(name.owner in owners and name.local == "bias" for p in inventory.parameters for name in p.names)
+    return block if has_bias else block.replace(", bias: zeros", "")
+
+
+def _section(kind: str, why: str, block: str) -> list[str]:
+    name = "".join(c.lower() if c.isalnum() else "-" for c in kind.split(",", maxsplit=1)[0]).strip("-") or "all"
+    select = f'"{kind}"' if kind.startswith("*") else kind
+    return [f"  - rule: {name}", f"    why: {why}", f"    select: {{type: {select}}}", f"    set: {block}"]
