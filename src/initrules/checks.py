@@ -222,8 +222,8 @@ def _alias_finding(winner: Claim, loser: Claim) -> Finding:
     return Finding(
         "alias-disagreement",
         Severity.WARNING,
-        f"the rules '{loser.rule.name}' and '{winner.rule.name}' meet one tensor by different names, '{loser.names[0]}' "
-        f"and '{winner.names[0]}', and want different values; '{winner.rule.name}' wins",
+        f"the rules '{loser.rule.name}' and '{winner.rule.name}' meet one tensor by different names, "
+        f"'{loser.names[0]}' and '{winner.names[0]}', and want different values; '{winner.rule.name}' wins",
         winner.declaration.span,
         f"Exclude one name with 'not', or lock the rule that is meant: '{loser.rule.name}' or '{winner.rule.name}'.",
         winner.rule.name,

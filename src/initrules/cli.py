@@ -143,7 +143,7 @@ def plan(rules: str, form: str, fail_on: str, **options: Any) -> int:
     if form == "json":
         click.echo(json.dumps(report.as_json(planned), indent=1))
     else:
-        _console().print(report.plan_view(planned))
+        _show(planned)
     return _code(planned.findings, fail_on)
 
 
@@ -292,11 +292,15 @@ def _code(findings: Sequence[Finding], fail_on: str) -> int:
     return FINDINGS if any(finding.severity.rank <= limit for finding in findings) else FINE
 
 
-def _console() -> Console:
+def _show(planned: PlanData) -> None:
+    """In colour on a terminal; elsewhere as plain text without trailing blanks."""
+    from initrules import report  # noqa: PLC0415
+
     console = Console()
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=_WIDE)
-    return console
+    if console.is_terminal:
+        console.print(report.plan_view(planned))
+    else:
+        click.echo(report.plan_text(planned, width=int(os.environ.get("COLUMNS", _WIDE))))
 
 
 @contextlib.contextmanager

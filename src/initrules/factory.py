@@ -12,12 +12,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from initrules.errors import ModelError, suggestion
+
+T = TypeVar("T")
 
 
 def build(spec: str, arguments: Mapping[str, Any], *, device: str = "meta") -> Any:
@@ -81,7 +83,7 @@ def _from_package(where: str) -> ModuleType:
         return _run(where, lambda: importlib.import_module(where))
 
 
-def _run(where: str, load: Callable[[], Any]) -> Any:
+def _run(where: str, load: Callable[[], T]) -> T:
     try:
         return load()
     except ModuleNotFoundError as error:

@@ -11,8 +11,10 @@ from initrules.actions.table import BUILTIN, Table
 from initrules.errors import ActionError, suggestion
 
 _TABLES = (
-    ("Actions", BUILTIN.actions), ("Parametrizations", BUILTIN.parametrizations), ("Options of optimize", BUILTIN.options),
-)  # fmt: skip
+    ("Actions", BUILTIN.actions),
+    ("Parametrizations", BUILTIN.parametrizations),
+    ("Options of optimize", BUILTIN.options),
+)
 
 
 def overview() -> str:

@@ -39,19 +39,18 @@ def _sections(inventory: Inventory) -> Iterator[list[str]]:
     for types, why, block in _KINDS:
         owners = {o for o in left if any(kind.name in types for kind in inventory.module_of(o).types)}
         if owners:
-            named = [t for t in types if any(t == k.name for o in owners for k in inventory.module_of(o).types)]
-            yield _section(
-                f"[{', '.join(named)}]" if len(named) > 1 else named[0], why, _fitting(inventory, owners, block)
-            )
+            present = {kind.name for o in owners for kind in inventory.module_of(o).types}
+            named = [name for name in types if name in present]
+            choice = named[0] if len(named) == 1 else f"[{', '.join(named)}]"
+            yield _section(choice, why, _fitting(inventory, owners, block))
             left -= owners
     norms = {o for o in left if any("Norm" in kind.name for kind in inventory.module_of(o).types)}
     if norms:
         yield _section(*_NORM[:2], _fitting(inventory, norms, _NORM[2]))
         left -= norms
-    for kind in dict.fromkeys(
-        inventory.module_of(o).types[0].name for o in sorted(left) if inventory.module_of(o).types
-    ):
-        yield _section(f'"={kind}"', "no common rule is known; decide what it needs", '{"*": keep}')
+    rest = [inventory.module_of(owner) for owner in sorted(left)]
+    for kind in dict.fromkeys(module.types[0].name for module in rest if module.types):
+        yield _section(f"={kind}", "no common rule is known; decide what it needs", '{"*": keep}')
 
 
 def _fitting(inventory: Inventory, owners: set[int], block: str) -> str:
@@ -61,5 +60,5 @@ def _fitting(inventory: Inventory, owners: set[int], block: str) -> str:
 
 def _section(kind: str, why: str, block: str) -> list[str]:
     name = "".join(c.lower() if c.isalnum() else "-" for c in kind.split(",", maxsplit=1)[0]).strip("-") or "all"
-    select = f'"{kind}"' if kind.startswith("*") else kind
+    select = f'"{kind}"' if kind.startswith(("*", "=")) else kind
     return [f"  - rule: {name}", f"    why: {why}", f"    select: {{type: {select}}}", f"    set: {block}"]
