@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
+
+from initrules.errors import ApplyError
 
 
 class KeyedDraw:
@@ -56,21 +59,28 @@ class KeyedDraw:
         """
         rows, columns = tensor.shape[0], tensor[0].numel()
         wide = rows < columns
-        drawn = torch.empty((columns, rows) if wide else (rows, columns), dtype=tensor.dtype)
+        drawn = torch.empty((columns, rows) if wide else (rows, columns), dtype=tensor.dtype, device="cpu")
         self.normal_(drawn, 0.0, 1.0)
         q, r = torch.linalg.qr(drawn)
-        q *= r.diagonal().sgn().conj()
+        q *= r.diagonal().sgn()
         tensor.copy_((q.mH if wide else q).reshape(tensor.shape)).mul_(gain)
 
     def reset_(self, tensor: torch.Tensor) -> None:
         """Run the owner's reset method on a scratch copy and take this parameter's value from it.
 
-        The method draws from torch's global generator, which is set from the key and put back.
+        The method draws from torch's global generator, which is set from the key and put back. Raises
+        ``ApplyError`` when the method does not write this parameter.
         """
-        with seeded_globally(self._key):
+        with seeded_globally(self._key), torch.device("cpu"):
             scratch: Any = scratch_copy(self._owner)
             (getattr(scratch, "reset_parameters", None) or scratch._reset_parameters)()
-        tensor.copy_(getattr(scratch, self._local).detach())
+        found = getattr(scratch, self._local).detach()
+        if found.is_floating_point() and found.isnan().any():  # the copy's parameters were NaN before
+            raise ApplyError(
+                f"the reset method of {type(self._owner).__name__} does not give it a value",
+                hint="Name the distribution instead, or 'keep'.",
+            )
+        tensor.copy_(found)
 
 
 def stream_key(seed: int, name: str, slot: str = "") -> int:
@@ -80,20 +90,42 @@ def stream_key(seed: int, name: str, slot: str = "") -> int:
 
 
 def scratch_copy(module: nn.Module) -> nn.Module:
-    """A copy on the CPU that shares no tensor with the module and holds zeros."""
+    """A copy on the CPU that shares no tensor with the module, without parametrizations.
+
+    Its parameters are NaN, so that a method that reads one before it writes it is found out; its
+    buffers have their values (zero for those on the meta device).
+    """
     memo: dict[int, Any] = {}
-    for tensor in (*module.parameters(), *module.buffers()):
-        made = torch.zeros(tensor.shape, dtype=tensor.dtype)
-        memo[id(tensor)] = nn.Parameter(made, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else made
-    return copy.deepcopy(module, memo)
+    for parameter in module.parameters():
+        blank = torch.zeros(parameter.shape, dtype=parameter.dtype, device="cpu")
+        memo[id(parameter)] = nn.Parameter(blank, parameter.requires_grad)
+    for buffer in module.buffers():
+        empty = torch.zeros(buffer.shape, dtype=buffer.dtype, device="cpu")
+        memo[id(buffer)] = empty if buffer.device.type == "meta" else empty.copy_(buffer)
+    copied = copy.deepcopy(module, memo)
+    for owner in list(copied.modules()):
+        if parametrize.is_parametrized(owner):
+            for local in list(owner.parametrizations):  # type: ignore[arg-type]
+                parametrize.remove_parametrizations(owner, local)
+    for parameter in copied.parameters():
+        if parameter.is_floating_point() or parameter.is_complex():
+            parameter.data.fill_(math.nan)
+    return copied
 
 
 @contextlib.contextmanager
 def seeded_globally(key: int) -> Iterator[None]:
-    """Set torch's global generator from a key, and put it back afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(key % 2**63)
+    """Set torch's global generator for the CPU from a key, and put it back afterwards.
+
+    ``torch.manual_seed`` would reseed the generators of every other device too.
+    """
+    generator = torch.random.default_generator
+    before = generator.get_state()
+    generator.manual_seed(key % 2**63)
+    try:
         yield
+    finally:
+        generator.set_state(before)
 
 
 def _real_entries(tensor: torch.Tensor) -> torch.Tensor:

@@ -23,7 +23,7 @@ def starter(inventory: Inventory | None) -> str:
     """The text of a rule file that covers a model, or a small example without one."""
     lines = [
         "initrules: 1",
-        "about: How this model starts. See it with: initrules plan FILE --model MODULE:FUNCTION",
+        "about: how this model starts; every rule says why",
         "unmatched: error",
         "defaults:",
     ]
