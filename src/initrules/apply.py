@@ -6,13 +6,14 @@ Everything that can fail is checked before the first write. This is the only mod
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrize
 
 from initrules import planning
 from initrules.decision import Decision, Row
@@ -20,6 +21,7 @@ from initrules.draw import KeyedDraw, seeded_globally, stream_key
 from initrules.errors import ApplyError, Problems, RuleError
 from initrules.planning import PlanData
 from initrules.survey import modules_by_path, survey
+from initrules.wrapping import is_finite, settle_, wrap_, write_through_
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,26 @@ def apply_(
     """
     current = _same_decisions(model, planned)
     places = _places(model)
-    problems = [*_plan_problems(current), *_problems(current, places)]
-    if problems:
-        raise Problems(problems)
-    with torch.no_grad():
-        _materialise(current, places, torch.device(device or "cpu"))
-        return _Writer(current, places, seed).run(on_row or _nothing)
+    home = _usable(device or "cpu")
+    with torch.inference_mode(mode=False), torch.no_grad():
+        writer = _Writer(current, places, seed)
+        problems = [*_plan_problems(current), *_problems(current, places)]
+        problems = problems or list(writer.rehearsal())
+        if problems:
+            raise Problems(problems)
+        return writer.run(home, on_row or _nothing)
+
+
+def _usable(device: str | torch.device) -> torch.device:
+    """The device, after making sure that it holds tensors."""
+    try:
+        found = torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ApplyError(f"the device '{device}' cannot be used: {reason}", hint="Leave it out for the CPU.") from None
+    if found.type == "meta":
+        raise ApplyError("the meta device holds no values", hint="Give a real device, or leave it out for the CPU.")
+    return found
 
 
 def _same_decisions(model: Any, planned: PlanData) -> PlanData:
@@ -111,11 +127,15 @@ class _Place:
     def parametrized(self) -> bool:
         return parametrize.is_parametrized(self.owner, self.local)
 
+    @property
+    def chain(self) -> Any:
+        """The parametrizations of a parametrized weight."""
+        return self.owner.parametrizations[self.local]  # type: ignore[index]
+
     def tensor(self) -> torch.Tensor:
         """The tensor that is stored: of a parametrized weight the first original."""
         if self.parametrized:
-            chain: Any = self.owner.parametrizations[self.local]  # type: ignore[index]
-            original: torch.Tensor = chain.original if chain.is_tensor else chain.original0
+            original: torch.Tensor = self.chain.original if self.chain.is_tensor else self.chain.original0
             return original
         stored = self.owner._parameters.get(self.local)
         found = self.owner._buffers[self.local] if stored is None else stored
@@ -124,8 +144,7 @@ class _Place:
 
     def replace(self, tensor: torch.Tensor) -> None:
         """Put another tensor in its place."""
-        store: Any = self.owner._parameters if self.local in self.owner._parameters else self.owner._buffers
-        store[self.local] = tensor
+        setattr(self.owner, self.local, tensor)  # some modules, RNNs among them, keep a list of their own
 
 
 def _places(model: Any) -> Mapping[str, _Place]:
@@ -149,7 +168,7 @@ def _plan_problems(planned: PlanData) -> Iterator[RuleError]:
 def _problems(planned: PlanData, places: Mapping[str, _Place]) -> Iterator[RuleError]:
     """Everything about the live tensors that would make a write fail."""
     on_meta = [row for row in planned.rows if row.parameter.device == "meta"]
-    empty = [row.path for row in on_meta if row.value is None or not row.value.writes]
+    empty = [row.path for row in on_meta if row.value is None or row.value.actions[0].name == "keep"]
     if empty:
         yield ApplyError(
             f"{len(empty)} tensors on the meta device have no value and no rule that gives one: {', '.join(empty[:5])}"
@@ -170,13 +189,14 @@ def _problems(planned: PlanData, places: Mapping[str, _Place]) -> Iterator[RuleE
 def _unwritable(place: _Place, tensor: torch.Tensor) -> str | None:
     if tensor.is_inference():
         return "was made in inference mode, so that it cannot be written"
+    if tensor.layout != torch.strided:
+        return f"is stored as {tensor.layout}, and only dense tensors can be written"
     if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)):
         return "is expanded: several of its entries are one number in memory"
     if place.parametrized:
         if tensor.device.type == "meta":
             return "is parametrized and on the meta device; build the model on a real device"
-        chain: Any = place.owner.parametrizations[place.local]  # type: ignore[index]
-        lacking = [type(one).__name__ for one in chain if not hasattr(one, "right_inverse")]
+        lacking = [type(one).__name__ for one in place.chain if not hasattr(one, "right_inverse")]
         if lacking:
             return f"is wrapped in {lacking[0]}, which has no right_inverse to write through"
     return None
@@ -195,16 +215,13 @@ def _unwrappable(row: Row, wrap: Decision, place: _Place) -> Iterator[RuleError]
         )
 
 
-def _materialise(planned: PlanData, places: Mapping[str, _Place], device: torch.device) -> None:
-    """Give tensors on the meta device memory; all names of one tensor get the same one."""
-    for row in planned.rows:
-        old = places[row.path].tensor()
-        if old.device.type != "meta":
-            continue
-        made = torch.empty_strided(old.shape, old.stride(), dtype=old.dtype, device=device)
-        new = nn.Parameter(made, old.requires_grad) if isinstance(old, nn.Parameter) else made
-        for name in row.parameter.names:
-            places[name.path].replace(new)
+def _materialise(row: Row, places: Mapping[str, _Place], device: torch.device) -> None:
+    """Give a tensor on the meta device memory; all its names get the same one."""
+    old = places[row.path].tensor()
+    made = torch.empty_strided(old.shape, old.stride(), dtype=old.dtype, device=device)
+    new = nn.Parameter(made, old.requires_grad) if isinstance(old, nn.Parameter) else made
+    for name in row.parameter.names:
+        places[name.path].replace(new)
 
 
 def _nothing() -> None:
@@ -221,8 +238,27 @@ class _Writer:
         self.written: list[str] = []
         self.wrapped: list[str] = []
 
-    def run(self, on_row: Callable[[], None]) -> Record:
+    def rehearsal(self) -> Iterator[RuleError]:
+        """Try on copies the writes that only the module's own code can judge."""
         for row in self.planned.rows:
+            place = self.places[row.path]
+            if row.value is None or not row.value.writes or not (place.parametrized or _resets_its_own_way(row, place)):
+                continue
+            try:
+                value = self._value(row, row.value, place)
+                if place.parametrized:
+                    write_through_(copy.deepcopy(place.chain), value, self._key(row, "parametrize"))
+            except Exception as error:  # noqa: BLE001  # whatever that code raises
+                hint = error.hint if isinstance(error, RuleError) else None
+                yield ApplyError(f"'{row.path}' cannot be written: {_message(error)}", row.value.span, hint)
+
+    def run(self, device: torch.device, on_row: Callable[[], None]) -> Record:
+        for row in self.planned.rows:
+            if self.places[row.path].tensor().device.type == "meta":
+                with self._named(row):
+                    _materialise(row, self.places, device)
+        # Buffers first: a reset method may read those of its module.
+        for row in sorted(self.planned.rows, key=lambda row: not row.parameter.buffer):
             if row.value is not None and row.value.writes:
                 with self._named(row):
                     self._write(row, row.value)
@@ -245,37 +281,55 @@ class _Writer:
             yield
         except Exception as error:
             raise WriteError(
-                f"writing '{row.path}' failed after {len(self.written)} others were written: {error}", self._record(),
+                f"writing '{row.path}' failed after {len(self.written)} others were written: {_message(error)}",
+                self._record(),
                 "Build the model again before the next try.",
             ) from error  # fmt: skip
 
     def _write(self, row: Row, decision: Decision) -> None:
         place = self.places[row.path]
-        stored = place.tensor()
-        value = self._value(row, decision, stored, place)
-        if row.target.padding is not None and any(not action.transforms for action in decision.actions):
-            value[row.target.padding] = 0
+        value = self._value(row, decision, place)
         if place.parametrized:
-            write_through_(place.owner, place.local, value.to(stored.device, stored.dtype))
+            write_through_(place.chain, value, self._key(row, "parametrize"))
         else:
-            stored.copy_(value)
+            place.tensor().copy_(value)
 
-    def _value(self, row: Row, decision: Decision, stored: torch.Tensor, place: _Place) -> torch.Tensor:
-        """The new value in working precision on the CPU."""
-        value = torch.empty(row.parameter.shape, dtype=_working(stored.dtype))
+    def _key(self, row: Row, slot: str) -> int:
+        return stream_key(self.seed, row.path, slot)
+
+    def _value(self, row: Row, decision: Decision, place: _Place) -> torch.Tensor:
+        """The new value: drawn in working precision on the CPU, then cast to where it belongs."""
+        stored = place.tensor()
+        value = torch.empty(row.parameter.shape, dtype=_working(stored.dtype), device="cpu")
         for slot, action in enumerate(decision.actions):
             if action.name == "keep":
-                value.copy_(stored)
+                value.copy_(place.chain() if place.parametrized else stored)
                 continue
-            key = stream_key(self.seed, row.path, f"{slot}" if slot else "")
-            action.write_(value, row.target, KeyedDraw(key, place.owner, place.local))
-        return value
+            draw = KeyedDraw(self._key(row, f"{slot}" if slot else ""), place.owner, place.local)
+            action.write_(value, row.target, draw)
+        if row.target.padding is not None and any(not action.transforms for action in decision.actions):
+            value[row.target.padding] = 0
+        value = value.to(stored.dtype)
+        if not is_finite(value):
+            raise ApplyError(f"its value would not be finite in {row.parameter.dtype}")
+        return value if stored.device.type == "meta" else value.to(stored.device)
 
     def _wrap(self, row: Row, decision: Decision) -> None:
         place = self.places[row.path]
-        action = decision.actions[0]
-        with seeded_globally(stream_key(self.seed, row.path, "parametrize")), torch.enable_grad():
-            wrap_(place.owner, place.local, action)
+        key = self._key(row, "parametrize")
+        with seeded_globally(key), torch.enable_grad():
+            wrap_(place.owner, place.local, decision.actions[0])
+        settle_(place.chain, key)
+
+
+def _message(error: Exception) -> str:
+    return error.message if isinstance(error, RuleError) else f"{type(error).__name__}: {error}"
+
+
+def _resets_its_own_way(row: Row, place: _Place) -> bool:
+    """Whether a reset method runs that is not torch's own."""
+    own = not type(place.owner).__module__.startswith("torch.nn.")
+    return own and row.value is not None and any(action.name == "reset" for action in row.value.actions)
 
 
 def _working(dtype: torch.dtype) -> torch.dtype:
@@ -283,35 +337,3 @@ def _working(dtype: torch.dtype) -> torch.dtype:
     if dtype.is_floating_point and dtype.itemsize < 4:
         return torch.float32
     return dtype
-
-
-def write_through_(owner: nn.Module, local: str, value: torch.Tensor) -> None:
-    """Write the effective value of a parametrized weight, and make sure that it arrived."""
-    chain: Any = owner.parametrizations[local]  # type: ignore[index]
-    setattr(owner, local, value)
-    norms = [one for one in chain if type(one).__name__ == "_SpectralNorm"]
-    for one in norms:
-        refresh_spectral_norm_(one, chain.original)
-    arrived = chain.original if norms else getattr(owner, local)
-    tolerance = 64 * torch.finfo(value.dtype).eps * max(1.0, float(value.abs().max())) if value.numel() else 0.0
-    if not torch.allclose(arrived, value, rtol=0, atol=tolerance):
-        raise ApplyError("the parametrization gives another value than the one written to it")
-
-
-def refresh_spectral_norm_(norm: Any, weight: torch.Tensor) -> None:
-    """Let the power iteration find the singular vectors of the new weight."""
-    if weight.ndim > 1:
-        norm._power_method(norm._reshape_weight_to_matrix(weight), 15)  # as many as torch runs at registration
-
-
-def wrap_(owner: nn.Module, local: str, action: Any) -> None:
-    """Register a parametrization on a weight, with torch's own function."""
-    match action.name:
-        case "spectral_norm":
-            parametrizations.spectral_norm(owner, local, action.n_power_iterations, action.eps, action.dim)
-        case "weight_norm":
-            parametrizations.weight_norm(owner, local, action.dim)
-        case _:
-            parametrizations.orthogonal(
-                owner, local, action.orthogonal_map, use_trivialization=action.use_trivialization
-            )

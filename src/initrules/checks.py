@@ -263,6 +263,7 @@ def value_findings(evidence: Evidence, rows: Sequence[Row]) -> Iterator[Finding]
     for row in rows:
         yield from _norm_of_zero(row)
         yield from _second_parametrization(row)
+        yield from _tied_parametrization(evidence, row)
         yield from _empty_cut(row)
 
 
@@ -308,6 +309,24 @@ def _second_parametrization(row: Row) -> Iterator[Finding]:
             f"'{row.path}' is already wrapped in {', '.join(row.parameter.parametrized)}",
             decision.span,
             "Wrap it once: in the model, or by a rule.",
+            decision.rule,
+            (row.path,),
+        )
+
+
+def _tied_parametrization(evidence: Evidence, row: Row) -> Iterator[Finding]:
+    """A weight is wrapped in one module: other modules that hold the same tensor would not see it."""
+    decision = row.decisions.get("parametrize")
+    names = evidence.inventory.names
+    holders = {(names[name.owner].module, name.local): name.path for name in row.parameter.names}
+    if decision and decision.writes and len(holders) > 1:
+        first, second, *_ = holders.values()
+        yield Finding(
+            "tied-parametrization",
+            Severity.ERROR,
+            f"'{first}' is tied to '{second}', and {decision.actions[0].name} would wrap one of them only",
+            decision.span,
+            "Leave it out of the rule, or untie the two.",
             decision.rule,
             (row.path,),
         )

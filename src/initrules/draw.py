@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from initrules.errors import ApplyError
+from initrules.survey import own_tensors
 
 
 class KeyedDraw:
@@ -75,7 +76,7 @@ class KeyedDraw:
             scratch: Any = scratch_copy(self._owner)
             (getattr(scratch, "reset_parameters", None) or scratch._reset_parameters)()
         found = getattr(scratch, self._local).detach()
-        if found.is_floating_point() and found.isnan().any():  # the copy's parameters were NaN before
+        if found.isnan().any():  # as the copy's parameters are until they are written
             raise ApplyError(
                 f"the reset method of {type(self._owner).__name__} does not give it a value",
                 hint="Name the distribution instead, or 'keep'.",
@@ -93,24 +94,35 @@ def scratch_copy(module: nn.Module) -> nn.Module:
     """A copy on the CPU that shares no tensor with the module, without parametrizations.
 
     Its parameters are NaN, so that a method that reads one before it writes it is found out; its
-    buffers have their values (zero for those on the meta device).
+    buffers have their values, or are NaN too where the module is on the meta device.
     """
     memo: dict[int, Any] = {}
     for parameter in module.parameters():
         blank = torch.zeros(parameter.shape, dtype=parameter.dtype, device="cpu")
         memo[id(parameter)] = nn.Parameter(blank, parameter.requires_grad)
     for buffer in module.buffers():
-        empty = torch.zeros(buffer.shape, dtype=buffer.dtype, device="cpu")
-        memo[id(buffer)] = empty if buffer.device.type == "meta" else empty.copy_(buffer)
+        made = torch.zeros(buffer.shape, dtype=buffer.dtype, device="cpu")
+        memo[id(buffer)] = _blank(made) if buffer.device.type == "meta" else made.copy_(buffer)
     copied = copy.deepcopy(module, memo)
     for owner in list(copied.modules()):
         if parametrize.is_parametrized(owner):
-            for local in list(owner.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(owner, local)
+            _unwrap_(owner)
     for parameter in copied.parameters():
-        if parameter.is_floating_point() or parameter.is_complex():
-            parameter.data.fill_(math.nan)
+        _blank(parameter.data)
     return copied
+
+
+def _unwrap_(owner: nn.Module) -> None:
+    """Make parametrized weights plain ones. torch's own function would change the class, which copies share."""
+    wrapped = [(local, tensor) for local, tensor, _, wraps in own_tensors(owner) if wraps]
+    del owner._modules["parametrizations"]
+    owner.__class__ = type(owner).__bases__[0]
+    for local, tensor in wrapped:
+        owner.register_parameter(local, nn.Parameter(tensor.detach().clone()))
+
+
+def _blank(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.fill_(math.nan) if tensor.is_floating_point() or tensor.is_complex() else tensor
 
 
 @contextlib.contextmanager
@@ -119,7 +131,7 @@ def seeded_globally(key: int) -> Iterator[None]:
 
     ``torch.manual_seed`` would reseed the generators of every other device too.
     """
-    generator = torch.random.default_generator
+    generator = torch.default_generator
     before = generator.get_state()
     generator.manual_seed(key % 2**63)
     try:

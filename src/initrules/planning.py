@@ -42,16 +42,18 @@ class PlanData:
         return next((row for row in self.rows if any(n.path == name for n in row.parameter.names)), None)
 
     def fingerprint(self) -> str:
-        """A short hash of every decision: equal plans write equal values for equal seeds."""
+        """A short hash of every decision: equal plans write equal values for equal seeds.
+
+        The order of registration is left out, because no value depends on it.
+        """
         return fingerprint(
-            [
-                [
-                    row.path,
+            {
+                row.path: [
                     row.parameter.shape,
-                    [[prop, d.summary, repr(d.actions)] for prop, d in row.decisions.items()],
+                    {prop: [d.summary, repr(d.actions)] for prop, d in row.decisions.items()},
                 ]
                 for row in self.rows
-            ]
+            }
         )
 
 
@@ -129,7 +131,8 @@ class _Maker:
                 continue
             problem = _LAZY if parameter.lazy else action.problem(target)
             if problem:
-                self._report(claim, problem, call.span, _WAY_OUT.get(action.name))
+                hint = None if target.dtype in problem else _WAY_OUT.get(action.name)  # ways out of a wrong shape
+                self._report(claim, problem, call.span, hint)
         return actions, target
 
     def _report(self, claim: Claim, message: str, span: Span, hint: str | None) -> None:

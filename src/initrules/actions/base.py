@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from initrules.fans import Target
+from initrules.precision import is_floating
 
 if TYPE_CHECKING:
     import torch
@@ -91,6 +92,8 @@ class Wrap(ABC):
 
     def problem(self, target: Target) -> str | None:
         """Why this parameter cannot be wrapped, or None."""
+        if not is_floating(target.dtype):
+            return f"{self.name} cannot wrap {target.dtype}"
         if len(target.shape) >= self.dimensions:
             return None
         plural = "s" * (self.dimensions != 1)

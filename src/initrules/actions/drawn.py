@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from initrules.actions.base import Action, Draw, Moments, flag, number
 from initrules.fans import Target
-from initrules.precision import is_floating
+from initrules.precision import is_floating, largest
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +19,17 @@ def not_drawable(target: Target) -> str | None:
     if is_floating(target.dtype):
         return None
     return f"random values do not fit {target.dtype}"
+
+
+def too_large(target: Target, reach: float) -> str | None:
+    """Why values of this size do not fit the dtype, or None."""
+    most = largest(target.dtype)
+    if most is None or reach <= most:
+        return None
+    return f"values up to {reach:.4g} do not fit {target.dtype}, whose largest value is {most:.4g}"
+
+
+_REACH = 6  # σ: one draw of a normal in half a billion lies beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +54,11 @@ class Uniform(Action):
         return self.low or 0.0, self.high or 0.0
 
     def problem(self, target: Target) -> str | None:
-        """The limits must be in order, the dtype floating."""
+        """The limits must be in order, the dtype must hold them."""
         low, high = self.limits
-        return f"low {low:g} is above high {high:g}" if low > high else not_drawable(target)
+        if low > high:
+            return f"low {low:g} is above high {high:g}"
+        return not_drawable(target) or too_large(target, max(abs(low), abs(high), (high - low) / 2))
 
     def moments(self, target: Target) -> Moments:
         """Mean (low + high) / 2, std (high - low) / √12."""
@@ -72,8 +85,8 @@ class Normal(Action):
     std: float = number("standard deviation", minimum=0)
 
     def problem(self, target: Target) -> str | None:
-        """The dtype must be floating."""
-        return not_drawable(target)
+        """The dtype must hold the values."""
+        return not_drawable(target) or too_large(target, abs(self.mean) + _REACH * self.std)
 
     def moments(self, target: Target) -> Moments:
         """Mean ``mean``, std ``std``."""
@@ -151,7 +164,8 @@ class TruncNormal(Action):
             return f"low {low:g} is not below high {high:g}"
         if _cdf((high - self.mean) / self.spread) - _cdf((low - self.mean) / self.spread) < 1e-12:
             return f"nothing of N({self.mean:g}, {self.std:g}²) lies between {low:g} and {high:g}"
-        return not_drawable(target)
+        reach = min(max(abs(low), abs(high)), abs(self.mean) + _REACH * self.spread)
+        return not_drawable(target) or too_large(target, reach)
 
     def moments(self, target: Target) -> Moments:
         """Mean and std of what remains after the cut."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from initrules.actions.base import Action, Draw, Moments, choice, number
-from initrules.actions.drawn import not_drawable
+from initrules.actions.drawn import not_drawable, too_large
 from initrules.fans import Target
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Orthogonal(Action):
         """The parameter must be a matrix."""
         if len(target.shape) < 2:
             return f"orthogonal needs at least 2 dimensions, this parameter has {len(target.shape)}"
-        return not_drawable(target)
+        return not_drawable(target) or too_large(target, abs(self.gain))
 
     def moments(self, target: Target) -> Moments:
         """Mean 0, std gain / √(the larger side): each entry's share of unit rows or columns."""

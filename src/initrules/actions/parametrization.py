@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from initrules.actions.base import Wrap, choice, flag, integer, number
+from initrules.fans import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,10 @@ class SpectralNorm(Wrap):
     eps: float = number("keeps the division finite", 1e-12, above=0)
     dim: int | None = integer("the output dimension; torch chooses by the module", None)
 
+    def problem(self, target: Target) -> str | None:
+        """The parameter must be a matrix and have the dimension."""
+        return Wrap.problem(self, target) or _no_dimension(self.dim or 0, -len(target.shape), target)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightNorm(Wrap):
@@ -34,7 +39,13 @@ class WeightNorm(Wrap):
     name: ClassVar[str] = "weight_norm"
     nan_on_zero: ClassVar[bool] = True
 
-    dim: int = integer("the dimension that keeps a norm of its own", 0)
+    dim: int = integer("the dimension that keeps a norm of its own; -1 for one norm of all", 0)
+
+    def problem(self, target: Target) -> str | None:
+        """The parameter must have the dimension, and no slice of it may be zero for good."""
+        if self.dim == 0 and target.padding is not None:
+            return f"weight_norm divides each row by its norm, and the padding row {target.padding} is zero"
+        return Wrap.problem(self, target) or _no_dimension(self.dim, -1, target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +60,20 @@ class OrthogonalParametrization(Wrap):
 
     orthogonal_map: str | None = choice("how it is computed", None, "matrix_exp", "cayley", "householder")
     use_trivialization: bool = flag("keep the starting point as a base", default=True)
+
+    def problem(self, target: Target) -> str | None:
+        """The parameter must be a matrix of a dtype and form that the map takes."""
+        if target.dtype in _NARROW or target.dtype.startswith("float8"):
+            return f"orthogonal cannot wrap {target.dtype}: its matrix functions need float32 or float64"
+        if self.orthogonal_map == "householder" and target.dtype.startswith("complex"):
+            return "the householder map does not take complex parameters"
+        return Wrap.problem(self, target)
+
+
+_NARROW = frozenset({"float16", "bfloat16"})
+
+
+def _no_dimension(dim: int, least: int, target: Target) -> str | None:
+    if least <= dim < len(target.shape):
+        return None
+    return f"there is no dimension {dim}: this parameter has {len(target.shape)}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from initrules.actions.base import Action, Draw, Moments, choice, number
-from initrules.actions.drawn import TruncNormal, not_drawable
+from initrules.actions.drawn import TruncNormal, not_drawable, too_large
 from initrules.evaluation import Missing
 from initrules.fans import Target
 from initrules.gains import recommended_gain
@@ -52,7 +52,7 @@ class FanScaled(Action):
         fans = target.fans(self.layout, self.parts)
         if self.fan is None and isinstance(fans, Missing):
             return fans.reason
-        return not_drawable(target)
+        return not_drawable(target) or too_large(target, math.sqrt(3) * self.std(target))
 
     def moments(self, target: Target) -> Moments:
         """Mean 0 and the std."""
