@@ -18,7 +18,7 @@ from initrules.errors import Finding
 from initrules.groups import Group, param_groups
 from initrules.planning import PlanData
 from initrules.ruleset import RuleSet
-from initrules.survey import survey, tensors_by_path
+from initrules.survey import stored_by_path, survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Plan:
 
     def param_groups(self, lr: float, weight_decay: float = 0.0) -> list[Group]:
         """Groups for a torch optimizer: each trainable parameter once, with ``lr`` times its scale."""
-        return param_groups(self.data, tensors_by_path(self.model), lr=lr, weight_decay=weight_decay)
+        return param_groups(self.data, stored_by_path(self.model), lr=lr, weight_decay=weight_decay)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as versioned, sorted, JSON-ready data."""

@@ -7,13 +7,14 @@ files before the file that extends them, top to bottom. That is one sort key and
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from initrules.errors import EvaluationError, Finding, Severity
+from initrules.errors import EvaluationError, Finding
 from initrules.evaluation import Scope
 from initrules.expression import Expression
+from initrules.findings import Gathered, error
 from initrules.inventory import Parameter, ParameterName
 from initrules.matcher import Matcher, Meeting
 from initrules.rules import Declaration, Rule
@@ -66,15 +67,20 @@ def tier_of(rule: Rule) -> Tier:
 class RuleClaims:
     """All that one rule claims.
 
-    ``frozen``: parameters it passed over because they are frozen. ``unmet``: declarations whose key
-    met no parameter. ``modules``: how many module names its selectors met.
+    ``modules``: how many modules its selectors meet. Of their parameters, ``excluded`` are met by
+    ``not`` under another name, ``frozen`` are passed over, ``untrue`` fail ``where``. ``unmet``:
+    declarations whose key meets no parameter; ``beaten``: those whose key meets some, and other
+    keys of the rule fit each of them better.
     """
 
     rule: Rule
     claims: tuple[Claim, ...]
-    frozen: frozenset[int]
-    unmet: tuple[Declaration, ...]
     modules: int
+    excluded: frozenset[int]
+    frozen: frozenset[int]
+    untrue: frozenset[int]
+    unmet: tuple[Declaration, ...]
+    beaten: tuple[Declaration, ...]
     findings: tuple[Finding, ...]
 
 
@@ -107,13 +113,11 @@ def claim_all(rules: Sequence[Rule], matcher: Matcher, scopes: Scopes) -> tuple[
     return tuple(_Claimer(rule, order, matcher, scopes).claims() for order, rule in enumerate(rules))
 
 
-@dataclass(frozen=True, slots=True)
-class _Met:
-    """How a rule met one parameter: by which selector, first name and meeting."""
+class _Way(NamedTuple):
+    """How one selector meets one parameter: the names that it meets and the rule has keys for."""
 
     selector: Selector
-    meeting: Meeting
-    names: list[ParameterName]
+    names: dict[ParameterName, Meeting]
 
 
 class _Claimer:
@@ -124,45 +128,55 @@ class _Claimer:
         self.order = order
         self.matcher = matcher
         self.scopes = scopes
-        self.findings: list[Finding] = []
+        self.problems = Gathered()
+        self.modules: set[int] = set()
+        self.excluded: set[int] = set()
         self.frozen: set[int] = set()
+        self.untrue: set[int] = set()
+        self.met: set[int] = set()  # positions among the rule's declarations
+        self.used: set[int] = set()
 
     def claims(self) -> RuleClaims:
-        met, modules = self._met()
-        found: list[Claim] = []
-        used: set[int] = set()
-        for position, how in met.items():
-            parameter = self.matcher.inventory.parameters[position]
-            wanted = self._declarations(parameter, how.names[0].local)
-            if not wanted:
-                continue
-            used |= {id(declaration) for declaration in wanted}
-            if parameter.frozen and not how.selector.frozen:
-                self.frozen.add(position)
-            elif self._holds(parameter, how):
-                found += [self._claim(declaration, position, how) for declaration in wanted]
-        unmet = tuple(d for d in self.rule.declarations if id(d) not in used)
-        return RuleClaims(self.rule, tuple(found), frozenset(self.frozen), unmet, modules, tuple(self.findings))
+        ways = self._ways()
+        found = [claim for position in sorted(ways) for claim in self._of_parameter(position, ways[position])]
+        claimed = {claim.parameter for claim in found}
+        declarations = tuple(enumerate(self.rule.declarations))
+        return RuleClaims(
+            rule=self.rule,
+            claims=tuple(found),
+            modules=self.matcher.modules(self.modules),
+            excluded=frozenset(self.excluded),
+            frozen=frozenset(self.frozen - claimed),
+            untrue=frozenset(self.untrue - claimed),
+            unmet=tuple(d for i, d in declarations if i not in self.met),
+            beaten=tuple(d for i, d in declarations if i in self.met - self.used),
+            findings=self.problems.findings(),
+        )
 
-    def _claim(self, declaration: Declaration, position: int, how: _Met) -> Claim:
-        return Claim(self.rule, self.order, declaration, position, tuple(how.names), how.meeting)
-
-    def _met(self) -> tuple[dict[int, _Met], int]:
-        """The parameters that the rule's selectors meet, each with all names that were met."""
-        names: dict[int, tuple[Selector, Meeting]] = {}
+    def _ways(self) -> dict[int, list[_Way]]:
+        """The parameters that the rule's selectors meet and its keys name, each with the ways."""
+        found: dict[int, list[_Way]] = {}
         for selector in self.rule.select:
-            for position, meeting in self.matcher.meetings((selector,)).items():
-                names.setdefault(position, (selector, meeting))
-        found: dict[int, _Met] = {}
-        for position in sorted(names):
-            selector, meeting = names[position]
-            for local, parameter in self.matcher.owned(position):
-                if self._excluded(parameter, selector):
-                    continue
-                name = ParameterName(position, local, _path(self.matcher.inventory.names[position].path, local))
-                how = found.setdefault(parameter, _Met(selector, meeting, []))
-                how.names.append(name)
-        return found, len(names)
+            meetings = self.matcher.meetings((selector,))
+            self.modules.update(meetings)
+            for position, names in self._parameters(meetings).items():
+                if self._excluded(position, selector):
+                    self.excluded.add(position)
+                else:
+                    found.setdefault(position, []).append(_Way(selector, names))
+        return found
+
+    def _parameters(self, meetings: Mapping[int, Meeting]) -> dict[int, dict[ParameterName, Meeting]]:
+        inventory = self.matcher.inventory
+        found: dict[int, dict[ParameterName, Meeting]] = {}
+        for owner, meeting in meetings.items():
+            for local, position in self.matcher.owned(owner):
+                keys = self._keys(local, inventory.parameters[position])
+                self.met.update(keys)
+                if keys:
+                    name = ParameterName(owner, local, _path(inventory.names[owner].path, local))
+                    found.setdefault(position, {})[name] = meeting
+        return found
 
     def _excluded(self, parameter: int, selector: Selector) -> bool:
         """Whether ``not`` meets an owner of the parameter under any of its names."""
@@ -171,56 +185,69 @@ class _Claimer:
             name.owner in excluded for name in self.matcher.inventory.parameters[parameter].names
         )
 
-    def _declarations(self, parameter: Parameter, local: str) -> list[Declaration]:
+    def _of_parameter(self, position: int, ways: list[_Way]) -> Iterator[Claim]:
+        """The claims on one parameter by all names that a selector meets with its ``where`` true."""
+        parameter = self.matcher.inventory.parameters[position]
+        names: dict[ParameterName, Meeting] = {}
+        for way in ways:
+            if parameter.frozen and not way.selector.frozen:
+                self.frozen.add(position)
+            elif self._holds(parameter, way):
+                names = {**way.names, **names}
+                continue
+            else:
+                self.untrue.add(position)
+            self.used.update(key for name in way.names for key in self._keys(name.local, parameter))
+        ordered = [name for name in parameter.names if name in names]
+        for declaration in self._declarations(parameter, ordered):
+            met = tuple(name for name in ordered if declaration.key.match(name.local) is not None)
+            yield Claim(self.rule, self.order, declaration, position, met, names[met[0]])
+
+    def _keys(self, local: str, parameter: Parameter) -> list[int]:
+        """The declarations whose key names a parameter; buffers are claimed by literal key only."""
+        return [
+            i
+            for i, d in enumerate(self.rule.declarations)
+            if d.key.match(local) is not None and (d.key.literal or not parameter.buffer)
+        ]
+
+    def _declarations(self, parameter: Parameter, names: Sequence[ParameterName]) -> Iterator[Declaration]:
         """For each property the declaration whose key fits best: literal keys beat globs."""
-        found: list[Declaration] = []
-        for prop in dict.fromkeys(declaration.prop for declaration in self.rule.declarations):
-            keys = [d for d in self.rule.declarations if d.prop == prop and d.key.match(local) is not None]
-            literal = [d for d in keys if d.key.literal]
-            if literal:
-                found.append(literal[0])
-            elif len(keys) > 1:
-                self._ambiguous(parameter, keys)
-            elif keys and not parameter.buffer:
-                found.append(keys[0])
-        return found
+        keys = dict.fromkeys(key for name in names for key in self._keys(name.local, parameter))
+        every = self.rule.declarations
+        for prop in dict.fromkeys(every[key].prop for key in keys):
+            of_prop = [key for key in keys if every[key].prop == prop]
+            literal = [key for key in of_prop if every[key].key.literal]
+            best = literal or of_prop
+            self.used.update(best)
+            if len(best) > 1 and not (literal and all(every[key].calls == every[best[0]].calls for key in best)):
+                self._ambiguous(parameter, [every[key] for key in sorted(best)])
+            else:
+                yield every[best[0]]
 
-    def _ambiguous(self, parameter: Parameter, keys: list[Declaration]) -> None:
-        listed = " and ".join(f"'{declaration.key}'" for declaration in keys)
-        self.findings.append(
-            Finding(
-                "ambiguous-key",
-                Severity.ERROR,
-                f"the keys {listed} of rule '{self.rule.name}' both meet '{parameter.path}'",
-                keys[1].key.span,
-                "Name the parameter itself in one key, or make the patterns disjoint.",
-                self.rule.name,
-                (parameter.path,),
-            )
-        )
+    def _ambiguous(self, parameter: Parameter, keys: Sequence[Declaration]) -> None:
+        first, second, *_ = keys
+        hint = "Name the parameter itself in one key, or make the patterns disjoint."
+        if first.key.literal:
+            hint = "It is one tensor under several names: give it one value."
+        message = f"the keys '{first.key}' and '{second.key}' of rule '{self.rule.name}' both meet"
+        self.problems.add(error("ambiguous-key", message, second.key.span, hint, self.rule.name), parameter.path)
 
-    def _holds(self, parameter: Parameter, how: _Met) -> bool:
+    def _holds(self, parameter: Parameter, way: _Way) -> bool:
         """Whether ``where`` is true: any of its conditions, asked once per parameter."""
-        if not how.selector.where:
+        if not way.selector.where:
             return True
-        scope, _ = self.scopes.of_parameter(parameter, how.names[0], how.meeting)
-        return any(self._true(condition, scope, parameter) for condition in how.selector.where)
+        name, meeting = next(iter(way.names.items()))
+        scope, _ = self.scopes.of_parameter(parameter, name, meeting)
+        return any(self._true(condition, scope, parameter) for condition in way.selector.where)
 
     def _true(self, condition: Expression, scope: Scope, parameter: Parameter) -> bool:
         try:
             return truth(condition, scope)
-        except EvaluationError as error:
-            finding = error.finding()
-            self.findings.append(
-                Finding(
-                    "where",
-                    Severity.ERROR,
-                    f"{finding.message}, for '{parameter.path}'",
-                    finding.span,
-                    finding.hint,
-                    self.rule.name,
-                    (parameter.path,),
-                )
+        except EvaluationError as failure:
+            found = failure.finding()
+            self.problems.add(
+                error("where", f"{found.message}, for", found.span, found.hint, self.rule.name), parameter.path
             )
             return False
 

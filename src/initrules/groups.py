@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from initrules.decision import Row
@@ -10,7 +10,10 @@ from initrules.planning import PlanData
 
 
 class Group(TypedDict):
-    """One group as ``torch.optim`` takes it; ``names`` stand beside ``params``."""
+    """One group as ``torch.optim`` takes it; ``names`` stand beside ``params``.
+
+    A weight that is stored in two tensors, as by weight_norm, has two entries of one name.
+    """
 
     params: list[Any]
     names: list[str]
@@ -18,10 +21,13 @@ class Group(TypedDict):
     weight_decay: float
 
 
-def param_groups(planned: PlanData, tensors: Mapping[str, Any], *, lr: float, weight_decay: float = 0.0) -> list[Group]:
+def param_groups(
+    planned: PlanData, tensors: Mapping[str, Sequence[Any]], *, lr: float, weight_decay: float = 0.0
+) -> list[Group]:
     """Put each trainable parameter into exactly one group of equal learning rate and decay.
 
-    Frozen parameters, and those with ``freeze``, are left out. Units: ``lr`` is multiplied by
+    ``tensors``: all that is stored for each name. Frozen parameters, and those with ``freeze``, are
+    left out. Units: ``lr`` is multiplied by
     ``lr_scale``; a rule's ``weight_decay`` replaces the one given here.
     """
     groups: dict[tuple[float, float], Group] = {}
@@ -32,8 +38,8 @@ def param_groups(planned: PlanData, tensors: Mapping[str, Any], *, lr: float, we
         decay = _option(row, "weight_decay")
         key = (lr * (1.0 if scale is None else scale), weight_decay if decay is None else decay)
         group = groups.setdefault(key, Group(params=[], names=[], lr=key[0], weight_decay=key[1]))
-        group["params"].append(tensors[row.path])
-        group["names"].append(row.path)
+        group["params"].extend(tensors[row.path])
+        group["names"].extend([row.path] * len(tensors[row.path]))
     return list(groups.values())
 
 

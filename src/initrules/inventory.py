@@ -129,7 +129,8 @@ def fingerprint(data: Any) -> str:
 
 def _plain(inventory: Inventory) -> Any:
     modules = [
-        [[kind.name for kind in module.types], sorted(module.attributes.items())] for module in inventory.modules
+        [[kind.qualified for kind in module.types], sorted(module.attributes.items()), module.resets]
+        for module in inventory.modules
     ]
     parameters = [
         [[name.path for name in p.names], p.shape, p.dtype, p.requires_grad, p.buffer, p.parametrized]
@@ -139,6 +140,6 @@ def _plain(inventory: Inventory) -> Any:
 
 
 @functools.lru_cache(maxsize=1024)
-def type_names(types: tuple[TypeName, ...]) -> frozenset[str]:
-    """The bare names of an MRO, for a quick membership test."""
-    return frozenset(kind.name for kind in types)
+def torch_names(types: tuple[TypeName, ...]) -> frozenset[str]:
+    """The bare names of torch's own classes in an MRO: a user's class of the same name is not among them."""
+    return frozenset(kind.name for kind in types if any(name.startswith("torch.") for name in kind.qualified))

@@ -58,16 +58,28 @@ class Matcher:
         names = self.inventory.names
         return len({name.module for name in names if pattern.match(name.path) is not None})
 
-    def without(self, selector: Selector) -> Mapping[str, int]:
-        """For each key that the selector has, how many names it meets on its own."""
-        return {key: len(step(dict.fromkeys(range(len(self.inventory.names)), Meeting())))
-                for key, step in self._steps(selector)}  # fmt: skip
+    def modules(self, names: Iterable[int]) -> int:
+        """How many modules these names lead to."""
+        return len({self.inventory.names[name].module for name in names})
+
+    def alone(self, selector: Selector) -> Mapping[str, int]:
+        """For each key that the selector has, how many modules it meets on its own."""
+        every = dict.fromkeys(range(len(self.inventory.names)), Meeting())
+        return {key: self.modules(step(every)) for key, step in self._steps(selector)}
+
+    def groups(self, selector: Selector) -> tuple[int, ...]:
+        """How many names stand in each group that ``pick`` chooses from."""
+        return tuple(len(members) for members in self._groups(self._unpicked(selector), selector).values())
 
     def _one(self, selector: Selector) -> _Meetings:
+        found = self._unpicked(selector)
+        return self._picked(found, selector) if selector.pick else found
+
+    def _unpicked(self, selector: Selector) -> _Meetings:
         found = dict.fromkeys(range(len(self.inventory.names)), Meeting())
         for _, step in self._steps(selector):
             found = step(found)
-        return self._picked(found, selector) if selector.pick else found
+        return found
 
     def _steps(self, selector: Selector) -> Iterable[tuple[str, Callable[[_Meetings], _Meetings]]]:
         if selector.type:
@@ -139,11 +151,16 @@ class Matcher:
         modules = {self.inventory.names[position].module for position in self.excluded(selector)}
         return {p: meeting for p, meeting in found.items() if self.inventory.names[p].module not in modules}
 
-    def _picked(self, found: _Meetings, selector: Selector) -> _Meetings:
+    def _groups(self, found: _Meetings, selector: Selector) -> Mapping[int | None, list[int]]:
+        """The names that ``pick`` chooses among: per nearest ``inside``, else per direct parent."""
         groups: dict[int | None, list[int]] = {}
         for position in sorted(found):
             group = found[position].inside if selector.inside else self.inventory.names[position].parent
             groups.setdefault(group, []).append(position)
+        return groups
+
+    def _picked(self, found: _Meetings, selector: Selector) -> _Meetings:
+        groups = self._groups(found, selector)
         kept = {position for members in groups.values() for pick in selector.pick for position in picked(members, pick)}
         return {position: found[position] for position in sorted(kept)}
 

@@ -15,6 +15,7 @@ from initrules.cascade import Claim, Contest, RuleClaims, Tier, claim_all, conte
 from initrules.decision import Decision, Loser, Row, Tally
 from initrules.errors import EvaluationError, Finding, Severity
 from initrules.fans import Target
+from initrules.findings import Gathered, error
 from initrules.inventory import Inventory, Parameter, fingerprint
 from initrules.matcher import Matcher
 from initrules.ruleset import RuleSet
@@ -42,7 +43,7 @@ class PlanData:
         return next((row for row in self.rows if any(n.path == name for n in row.parameter.names)), None)
 
     def fingerprint(self) -> str:
-        """A short hash of every decision: equal plans write equal values for equal seeds.
+        """A short hash of every decision and what it reads: equal plans write equal values for equal seeds.
 
         The order of registration is left out, because no value depends on it.
         """
@@ -50,6 +51,7 @@ class PlanData:
             {
                 row.path: [
                     row.parameter.shape,
+                    [row.target.each, row.target.whole, row.target.parts, row.target.padding, row.target.resets],
                     {prop: [d.summary, repr(d.actions)] for prop, d in row.decisions.items()},
                 ]
                 for row in self.rows
@@ -82,7 +84,12 @@ class _Maker:
     def __init__(self, inventory: Inventory, scopes: Scopes) -> None:
         self.inventory = inventory
         self.scopes = scopes
-        self.findings: list[Finding] = []
+        self._problems = Gathered()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every value that cannot be, one finding for all parameters of a declaration."""
+        return self._problems.findings()
 
     def rows(self, contested: tuple[Contest, ...]) -> tuple[Row, ...]:
         decisions: dict[int, dict[str, Decision]] = {}
@@ -90,7 +97,8 @@ class _Maker:
         for contest in contested:
             decision, target = self._decide(contest)
             decisions.setdefault(contest.parameter, {})[contest.prop] = decision
-            targets.setdefault(contest.parameter, target)
+            if contest.prop == "set" or contest.parameter not in targets:
+                targets[contest.parameter] = target
         return tuple(
             self._row(parameter, decisions.get(position, {}), targets.get(position))
             for position, parameter in enumerate(self.inventory.parameters)
@@ -121,15 +129,19 @@ class _Maker:
         parameter = self.inventory.parameters[claim.parameter]
         try:
             actions = self.evaluated(claim)
-        except EvaluationError as error:
-            finding = error.finding()
+        except EvaluationError as failure:
+            finding = failure.finding()
             self._report(claim, finding.message, finding.span or claim.declaration.span, finding.hint)
             return (), self.scopes.target(parameter, claim.names[0])
         target = self.scopes.target(parameter, claim.names[0])
         for call, action in zip(claim.declaration.calls, actions, strict=True):
             if action.name == "keep":
                 continue
-            problem = _LAZY if parameter.lazy else action.problem(target)
+            if parameter.lazy:
+                if claim.declaration.prop in _SHAPED:
+                    self._report(claim, _LAZY, call.span, _WARM_UP)
+                continue
+            problem = action.problem(target)
             if problem:
                 hint = None if target.dtype in problem else _WAY_OUT.get(action.name)  # ways out of a wrong shape
                 self._report(claim, problem, call.span, hint)
@@ -137,9 +149,7 @@ class _Maker:
 
     def _report(self, claim: Claim, message: str, span: Span, hint: str | None) -> None:
         path = self.inventory.parameters[claim.parameter].path
-        self.findings.append(
-            Finding("value", Severity.ERROR, f"{message}, for '{path}'", span, hint, claim.rule.name, (path,))
-        )
+        self._problems.add(error("value", f"{message}, for", span, hint, claim.rule.name), path)
 
     def evaluated(self, claim: Claim) -> tuple[Any, ...]:
         """The actions of a claim with their arguments as values. Raises ``EvaluationError``."""
@@ -148,6 +158,8 @@ class _Maker:
         return tuple(calls.evaluate(call, scope) for call in claim.declaration.calls)
 
 
+_SHAPED = frozenset({"set", "parametrize"})  # options of ``optimize`` ask for no shape
+_WARM_UP = "Run the model once before planning, or leave this parameter to its module."
 _LAZY = "its shape is not known yet: it is a lazy parameter"
 _WAY_OUT = {
     "orthogonal": "Name the key 'weight', or select layers whose parameter is a matrix.",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from initrules import fans
+from initrules.errors import EvaluationError
 from initrules.evaluation import Missing, Scope, evaluate
-from initrules.expression import Expression, Value
+from initrules.expression import FACTS, Expression, Value
 from initrules.fans import Target
 from initrules.inventory import Inventory, Parameter, ParameterName
 from initrules.matcher import Matcher, Meeting
@@ -15,6 +16,7 @@ from initrules.rules import Variable
 from initrules.source import Span
 
 _NOWHERE = Span("count", 1, 1)
+_UNKNOWN: Value | Missing = Missing("the shape of a lazy parameter is not known yet")
 
 
 class Scopes:
@@ -35,22 +37,25 @@ class Scopes:
     def of_parameter(self, parameter: Parameter, name: ParameterName, meeting: Meeting) -> tuple[Scope, Target]:
         """What names mean for a parameter under the name by which a rule met it, and its target."""
         target = self.target(parameter, name)
-        facts: dict[str, Value | Missing] = {"numel": target.numel, "ndim": len(target.shape)}
-        found = target.fans()
-        for fact in ("fan_in", "fan_out"):
-            facts[fact] = found if isinstance(found, Missing) else getattr(found, fact)
+        facts = dict.fromkeys(FACTS, _UNKNOWN) if parameter.lazy else _facts(target)
         scope = Scope(
             variables=self._variables,
             values={**facts, **meeting.captures},
             objects=self._objects(name, meeting),
             count=self._count,
-            shape=target.shape,
+            shape=None if parameter.lazy else target.shape,
         )
         return scope, target
 
     def target(self, parameter: Parameter, name: ParameterName) -> Target:
-        """What actions may know about a parameter under one of its names."""
-        return fans.target(parameter, self.inventory.module_of(name.owner), name.local, as_torch=self._as_torch)
+        """What actions may know about a parameter under one of its names.
+
+        A padding row stays zero whichever name is asked.
+        """
+        rows = (fans.padding_row(self.inventory.module_of(one.owner), one.local) for one in parameter.names)
+        padding = next((row for row in rows if row is not None), None)
+        owner = self.inventory.module_of(name.owner)
+        return fans.target(parameter, owner, name.local, padding=padding, as_torch=self._as_torch)
 
     def _objects(self, name: ParameterName, meeting: Meeting) -> Mapping[str, Mapping[str, Value] | Missing]:
         owner = self.inventory.names[name.owner]
@@ -71,6 +76,18 @@ class Scopes:
         return self._counts[pattern]
 
 
+def _facts(target: Target) -> dict[str, Value | Missing]:
+    found = target.fans()
+    fan_in, fan_out = (found, found) if isinstance(found, Missing) else found
+    return {"numel": target.numel, "ndim": len(target.shape), "fan_in": fan_in, "fan_out": fan_out}
+
+
 def truth(condition: Expression, scope: Scope) -> bool:
-    """Whether a condition holds. Raises ``EvaluationError``."""
-    return bool(evaluate(condition, scope))
+    """Whether a condition holds; numbers but 0 are true. Raises ``EvaluationError``."""
+    value = evaluate(condition, scope)
+    if isinstance(value, str | tuple):
+        kind = "a list" if isinstance(value, tuple) else f"the text '{value}'"
+        raise EvaluationError(
+            f"'{condition}' is {kind}, neither true nor false", condition.span, "Compare it: ==, != or in."
+        )
+    return bool(value)

@@ -49,12 +49,12 @@ def survey(model: Any) -> Inventory:
 
 
 def unwrapped(module: Any) -> Any:
-    """The module inside any wrappers."""
+    """The module inside any wrappers; a wrapper's sub-class with more modules of its own is none."""
     while isinstance(module, nn.Module):
         inner = next((WRAPPERS[name] for name in _qualified_mro(type(module)) if name in WRAPPERS), None)
-        if inner is None or not isinstance(getattr(module, inner, None), nn.Module):
+        if inner is None or [*module._modules] != [inner] or module._modules[inner] is None:
             return module
-        module = getattr(module, inner)
+        module = module._modules[inner]
     return module
 
 
@@ -68,12 +68,35 @@ def root_entries(model: Any) -> dict[str, nn.Module] | None:
     if isinstance(model, nn.Module):
         return None
     if isinstance(model, Mapping):
-        entries = dict(model)
+        entries = list(model.items())
     elif dataclasses.is_dataclass(model) and not isinstance(model, type):
-        entries = {f.name: getattr(model, f.name) for f in dataclasses.fields(model)}
+        entries = [(f.name, getattr(model, f.name)) for f in dataclasses.fields(model)]
     else:
         return None
-    return {str(name): value for name, value in entries.items() if isinstance(value, nn.Module)}
+    found: dict[str, nn.Module] = {}
+    for key, value in entries:
+        if _hides_tensors(value):
+            raise ModelError(
+                f"the entry '{key}' of the model is a {type(value).__name__}, not a module",
+                hint="Give each module an entry of its own; other tensors belong into a module.",
+            )
+        if isinstance(value, nn.Module):
+            name = str(key)
+            if not name or "." in name or name in found:
+                problem = "stands twice" if name in found else "is no name of a module: it has a dot or is empty"
+                raise ModelError(f"the entry '{name}' of the model {problem}", hint="Rename the entry.")
+            found[name] = value
+    return found
+
+
+def _hides_tensors(value: Any) -> bool:
+    """Whether an entry that is no module holds what rules should see."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type | nn.Module):
+        value = [getattr(value, f.name, None) for f in dataclasses.fields(value)]
+    many = value if isinstance(value, list | tuple) else (value,)
+    return any(isinstance(one, torch.Tensor) or (many is value and isinstance(one, nn.Module)) for one in many)
 
 
 def modules_by_path(model: Any) -> Iterator[tuple[str, int | None, nn.Module]]:
@@ -95,7 +118,10 @@ def modules_by_path(model: Any) -> Iterator[tuple[str, int | None, nn.Module]]:
         yield path, parent, module
         position += 1
         if position > MAX_NAMES:
-            raise ModelError(f"the model has more than {MAX_NAMES:,} module names", hint="Plan a part of it.")
+            raise ModelError(
+                f"the model has more than {MAX_NAMES:,} module names",
+                hint="Modules that share their children multiply the names; plan a part of the model.",
+            )
         children = entries if module is model and entries is not None else dict(_children(module))
         below = above | {id(module)}
         for name, child in reversed(children.items()):
@@ -118,6 +144,7 @@ class _Walk:
         self.names: list[ModuleName] = []
         self._module_ids: dict[int, int] = {}
         self._tensors: dict[object, tuple[torch.Tensor, bool, tuple[str, ...], list[ParameterName]]] = {}
+        self._effective: dict[int, tuple[int, ...]] = {}  # shapes of parametrized weights, by their original
         self._types: dict[type, tuple[TypeName, ...]] = {}
         self._class_attributes: dict[type, dict[str, Value]] = {}
         self._alive: list[Any] = []  # keeps ids unique while the walk runs
@@ -153,26 +180,30 @@ class _Walk:
         kind = type(module)
         if kind not in self._class_attributes:
             self._class_attributes[kind] = _class_attributes(kind)
-        found = {**self._class_attributes[kind], **_recorded(vars(module) if hasattr(module, "__dict__") else {})}
+        own = vars(module) if isinstance(module, nn.Module) else {} if isinstance(module, Mapping) else _items(module)
+        found = {**self._class_attributes[kind], **_recorded(own)}
         for name in CONFIGS:
-            config = getattr(module, "__dict__", {}).get(name)
+            config = own.get(name)
             if config is not None and not isinstance(config, nn.Module):
-                found |= {f"{name}.{key}": value for key, value in _recorded(_config_items(config)).items()}
+                found |= {f"{name}.{key}": value for key, value in _recorded(_items(config)).items()}
         return found
 
     def _own_tensors(self, module: nn.Module, position: int, path: str) -> None:
         prefix = f"{path}." if path else ""
         for local, tensor, buffer, wraps in own_tensors(module):
             key = _identity(tensor)
+            if wraps:
+                self._effective[id(tensor)] = _effective_shape(module.parametrizations[local])  # type: ignore[index]
             entry = self._tensors.setdefault(key, (tensor, buffer, wraps, []))
             entry[3].append(ParameterName(position, local, prefix + local))
 
     def parameters(self) -> Iterator[Parameter]:
         for tensor, buffer, wraps, names in self._tensors.values():
             lazy = nn.parameter.is_lazy(tensor)
+            shape = self._effective.get(id(tensor), tuple(tensor.shape) if not lazy else UNKNOWN_SHAPE)
             yield Parameter(
                 names=tuple(names),
-                shape=UNKNOWN_SHAPE if lazy else tuple(tensor.shape),
+                shape=shape,
                 dtype=str(tensor.dtype).removeprefix("torch."),
                 device=tensor.device.type,
                 requires_grad=tensor.requires_grad,
@@ -183,39 +214,74 @@ class _Walk:
 
 
 def own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor, bool, tuple[str, ...]]]:
-    """A module's own tensors: local name, tensor, whether it is a buffer, what it is wrapped in."""
+    """A module's own tensors: local name, tensor, whether it is a buffer, what it is wrapped in.
+
+    Parametrized ones come first, where a weight stood before torch moved it.
+    """
+    for local, chain in _chains(module):
+        original = _originals(chain)[0]
+        yield local, original, not isinstance(original, nn.Parameter), tuple(_wrap_name(one) for one in chain)
     for local, tensor in module._parameters.items():
         if tensor is not None:
             yield local, tensor, False, ()
-    if parametrize.is_parametrized(module):
-        wrapped: Any = module.parametrizations
-        for local, chain in wrapped.items():
-            yield local, _original(chain), False, tuple(_wrap_name(one) for one in chain)
     for local, buffer in module._buffers.items():
         if buffer is not None:
             yield local, buffer, True, ()
 
 
-def tensors_by_path(model: Any) -> dict[str, torch.Tensor]:
-    """The stored tensor behind every name; of a parametrized weight its (largest) original."""
-    found: dict[str, torch.Tensor] = {}
+def stored_by_path(model: Any) -> dict[str, tuple[torch.Tensor, ...]]:
+    """All that is stored for every name: several tensors for a weight that is split, as by weight_norm."""
+    found: dict[str, tuple[torch.Tensor, ...]] = {}
     for path, _, module in modules_by_path(model):
         if isinstance(module, nn.Module):
-            found |= {f"{path}.{local}" if path else local: tensor for local, tensor, _, _ in own_tensors(module)}
+            prefix = f"{path}." if path else ""
+            found |= {prefix + local: (tensor,) for local, tensor, _, _ in own_tensors(module)}
+            found |= {prefix + local: _originals(chain) for local, chain in _chains(module)}
     return found
 
 
-def _original(chain: Any) -> torch.Tensor:
-    """What stands for a parametrized weight: its original, or the largest of several (weight_norm's direction)."""
-    originals = [chain.original] if chain.is_tensor else [getattr(chain, f"original{n}") for n in range(chain.ntensors)]
-    largest: torch.Tensor = max(originals, key=lambda tensor: tensor.numel())
-    return largest
+def _chains(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """The parametrizations of a module by the local name of what they wrap."""
+    if parametrize.is_parametrized(module):
+        wrapped: Any = module.parametrizations
+        yield from wrapped.items()
+
+
+def _originals(chain: Any) -> tuple[torch.Tensor, ...]:
+    """What is stored for a parametrized weight, the largest first (weight_norm's direction)."""
+    if chain.is_tensor:
+        return (chain.original,)
+    several = [getattr(chain, f"original{n}") for n in range(chain.ntensors)]
+    return tuple(sorted(several, key=lambda tensor: (tensor.numel(), tensor.ndim), reverse=True))
+
+
+def _effective_shape(chain: Any) -> tuple[int, ...]:
+    """The shape of a parametrized weight as the module sees it.
+
+    torch's own parametrizations keep the shape of the largest original. Others are asked on the
+    meta device, where they have neither values to read nor buffers to change.
+    """
+    largest = _originals(chain)[0]
+    if nn.parameter.is_lazy(largest):
+        return UNKNOWN_SHAPE
+    if all(_wrap_name(one) in _SAME_SHAPE for one in chain):
+        return tuple(largest.shape)
+    held = {**dict(chain.named_parameters()), **dict(chain.named_buffers())}
+    on_meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in held.items()}
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            return tuple(torch.func.functional_call(chain, on_meta, ()).shape)
+    except Exception:  # noqa: BLE001  # a user's code that needs values; the stored shape is the best guess
+        return tuple(largest.shape)
+
+
+_OWN_WRAPS = {"_SpectralNorm": "spectral_norm", "_WeightNorm": "weight_norm", "_Orthogonal": "orthogonal"}
+_SAME_SHAPE = frozenset(_OWN_WRAPS.values())
 
 
 def _wrap_name(parametrization: nn.Module) -> str:
-    names = {"_SpectralNorm": "spectral_norm", "_WeightNorm": "weight_norm", "_Orthogonal": "orthogonal"}
     kind = type(parametrization).__name__
-    return names.get(kind, kind)
+    return _OWN_WRAPS.get(kind, kind)
 
 
 def _identity(tensor: torch.Tensor) -> object:
@@ -260,13 +326,15 @@ def _class_attributes(kind: type) -> dict[str, Value]:
     return found
 
 
-def _config_items(config: Any) -> dict[str, Any]:
+def _items(config: Any) -> dict[str, Any]:
+    """What a config, or a dataclass of modules, holds by name."""
     if isinstance(config, Mapping):
         return {str(key): value for key, value in config.items()}
     items = dict(getattr(config, "__dict__", {}))
     if dataclasses.is_dataclass(config):
-        items |= {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
-    for alias, name in getattr(type(config), "attribute_map", {}).items():
+        items |= {f.name: getattr(config, f.name, None) for f in dataclasses.fields(config)}
+    aliases = getattr(type(config), "attribute_map", None)
+    for alias, name in aliases.items() if isinstance(aliases, Mapping) else ():
         if name in items:  # transformers: hidden_size of a GPT-2 config is its n_embd
             items.setdefault(alias, items[name])
     return items
@@ -293,8 +361,8 @@ def _plain(value: Any) -> Value | None:
 
 
 def _scalar(value: Any) -> Scalar | None:
-    if isinstance(value, enum.Enum):
-        return None
+    if isinstance(value, enum.Enum):  # a member that is itself a number or text, as of StrEnum
+        return _scalar(value.value) if isinstance(value, int | float | str) else None
     if isinstance(value, bool | int | float | str):
         return value if type(value) in {bool, int, float, str} else _base(value)
     if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and hasattr(value, "item"):
