@@ -3,6 +3,7 @@
 ``torch.nn.init`` reads fans from the shape alone: dimension 1 is the input, dimension 0 the
 output, the rest is the receptive field. That is wrong for transposed and grouped convolutions, for
 GPT-2's ``Conv1D`` and for packed weights, so torch's own classes are known by their role.
+Other classes are read by shape, as torch does; a user's own class that only shares a name is one of them.
 ``layout="torch"`` gives what torch would read.
 Source: Glorot & Bengio 2010 (fan_in, fan_out); He et al. 2015, sec. 2.2 (one filter's inputs).
 """
@@ -11,11 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from initrules.evaluation import Missing
-from initrules.inventory import Module, Parameter, type_names
+from initrules.inventory import Module, Parameter, torch_names
 
 
 class Fans(NamedTuple):
@@ -53,6 +54,8 @@ class Target:
     resets: str | None = None
     layout: str = "role"
     split: bool = True
+    owner: Module = Module(types=())
+    local: str = ""
 
     @property
     def numel(self) -> int:
@@ -71,14 +74,19 @@ class Target:
             return shape_fans(self.part_shape if each else self.shape)
         return self.each if each else self.whole
 
+    def slice(self, dim: int, start: int, stop: int) -> Target:
+        """Entries ``start`` to ``stop`` along ``dim`` as a target of its own, with fans of its shape."""
+        shape = (*self.shape[:dim], stop - start, *self.shape[dim + 1 :])
+        fans = role_fans(self.owner, self.local, shape)
+        return replace(self, shape=shape, each=fans, whole=fans, parts=(), padding=None)
 
-def target(parameter: Parameter, owner: Module, local: str, *, as_torch: bool = False) -> Target:
+
+def target(
+    parameter: Parameter, owner: Module, local: str, *, padding: int | None = None, as_torch: bool = False
+) -> Target:
     """Describe ``parameter`` as ``owner`` knows it under the local name ``local``."""
     shape = parameter.shape
     parts = parts_of(owner, local, shape)
-    padding = (
-        owner.attributes.get("padding_idx") if local == "weight" and _is(owner, "Embedding", "EmbeddingBag") else None
-    )
     return Target(
         path=parameter.path,
         shape=shape,
@@ -86,11 +94,19 @@ def target(parameter: Parameter, owner: Module, local: str, *, as_torch: bool = 
         each=role_fans(owner, local, _part_shape(shape, parts)),
         whole=role_fans(owner, local, shape),
         parts=parts,
-        padding=padding if isinstance(padding, int) else None,
+        padding=padding,
         resets=owner.resets,
         layout="torch" if as_torch else "role",
         split=not as_torch,
+        owner=owner,
+        local=local,
     )
+
+
+def padding_row(owner: Module, local: str) -> int | None:
+    """The row that an embedding keeps at zero."""
+    row = owner.attributes.get("padding_idx") if local == "weight" and _is(owner, "Embedding", "EmbeddingBag") else None
+    return row if isinstance(row, int) else None
 
 
 def _part_shape(shape: tuple[int, ...], parts: tuple[Part, ...]) -> tuple[int, ...]:
@@ -113,7 +129,7 @@ def role_fans(owner: Module, local: str, shape: tuple[int, ...]) -> Fans | Missi
     if len(shape) < 2:
         return shape_fans(shape)
     field = math.prod(shape[2:])
-    kinds = type_names(owner.types)
+    kinds = torch_names(owner.types)
     if local == "weight":
         groups = owner.attributes.get("groups", 1)
         groups = groups if isinstance(groups, int) else 1
@@ -123,10 +139,11 @@ def role_fans(owner: Module, local: str, shape: tuple[int, ...]) -> Fans | Missi
             return Fans(shape[1] * field, shape[0] // groups * field)
         if "Bilinear" in kinds and len(shape) == 3:  # weight (out, in1, in2)
             return Fans(shape[1] * shape[2], shape[0])
-        if _is_conv1d(owner):  # weight (in, out)
+        if _is_conv1d(owner, shape):  # weight (in, out)
             return Fans(shape[0], shape[1])
-    if _is_expert_stack(owner, shape):  # one (out, in) matrix for each expert
-        return Fans(shape[2], shape[1])
+    if _is_expert_stack(owner, shape):  # one (out, in) matrix for each expert, or one (in, out)
+        fan_in, fan_out = (1, 2) if owner.attributes.get("is_transposed") is True else (2, 1)
+        return Fans(shape[fan_in], shape[fan_out])
     return shape_fans(shape)
 
 
@@ -135,12 +152,13 @@ _TRANSPOSED = frozenset({"ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"
 
 
 def _is(owner: Module, *names: str) -> bool:
-    return not type_names(owner.types).isdisjoint(names)
+    return not torch_names(owner.types).isdisjoint(names)
 
 
-def _is_conv1d(owner: Module) -> bool:
-    """GPT-2's layer of that name, which stores its weight as (in, out)."""
-    return _is(owner, "Conv1D") and not _is(owner, "Linear")
+def _is_conv1d(owner: Module, shape: tuple[int, ...]) -> bool:
+    """GPT-2's layer of that name, which stores its weight as (in, out = ``nf``)."""
+    named = any(kind.name == "Conv1D" for kind in owner.types)
+    return named and len(shape) == 2 and owner.attributes.get("nf", shape[1]) == shape[1]
 
 
 def _is_expert_stack(owner: Module, shape: tuple[int, ...]) -> bool:
