@@ -10,14 +10,15 @@ Scalars follow the YAML 1.2 core schema: ``1e-5`` is a number, ``on`` and ``no``
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import yaml
 
+from initrules import syntax
 from initrules.errors import DocumentSyntaxError, Problems, RuleError
 from initrules.source import Span
+from initrules.syntax import Lines
 
 MAX_CHARACTERS = 262_144
 MAX_DEPTH = 40
@@ -103,30 +104,39 @@ def parse(text: str, file: str) -> MappingNode:
     keys, anchors, tags and cut-off expressions.
     """
     if len(text) > MAX_CHARACTERS:
-        raise Problems([_too_large(text, file)])
-    builder = _Builder(file, text.splitlines() or [""])
+        raise Problems([_too_large(file)])
+    lines = Lines(file, text.removeprefix("\ufeff"))  # the byte order mark that some editors write
+    builder = _Builder(lines)
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        syntax.check_line_ends(lines)
+        for event in yaml.parse(lines.text, Loader=yaml.SafeLoader):
             builder.take(event)
     except yaml.YAMLError as error:
-        raise Problems([*builder.problems, _explain(error, builder)]) from None
+        raise Problems([*builder.problems, *_unless_known(syntax.explain(error, lines), builder.problems)]) from None
+    except ValueError:  # PyYAML makes characters without a look at their range
+        raise Problems([*builder.problems, syntax.no_such_character(lines)]) from None
     except DocumentSyntaxError as error:
         raise Problems([*builder.problems, error]) from None
     if builder.problems:
         raise Problems(builder.problems)
-    return _top_mapping(builder)
+    return _top_mapping(builder.root, file)
 
 
-def _too_large(text: str, file: str) -> RuleError:
+def _unless_known(error: RuleError, problems: list[RuleError]) -> list[RuleError]:
+    """The error, unless a problem in the same line is its cause."""
+    last = problems[-1].span if problems else None
+    return [] if last and error.span and last.line == error.span.line else [error]
+
+
+def _too_large(file: str) -> RuleError:
     return DocumentSyntaxError(
-        f"the file has {len(text):,} characters, more than the {MAX_CHARACTERS:,} allowed",
+        f"the file has more than {MAX_CHARACTERS:,} characters",
         Span(file, 1, 1),
         "Split it and join the parts with 'extends', or load values from a checkpoint.",
     )
 
 
-def _top_mapping(builder: _Builder) -> MappingNode:
-    root = builder.root
+def _top_mapping(root: Node | None, file: str) -> MappingNode:
     if isinstance(root, MappingNode):
         return root
     found = "is empty" if root is None else "does not begin with a mapping of keys to values"
@@ -134,7 +144,7 @@ def _top_mapping(builder: _Builder) -> MappingNode:
         [
             DocumentSyntaxError(
                 f"the file {found}",
-                root.span if root else Span(builder.file, 1, 1),
+                root.span if root else Span(file, 1, 1),
                 "Begin with the line 'initrules: 1'.",
             )
         ]
@@ -144,19 +154,12 @@ def _top_mapping(builder: _Builder) -> MappingNode:
 class _Builder:
     """Turns events into nodes; collects what can be reported without stopping."""
 
-    def __init__(self, file: str, lines: list[str]) -> None:
-        self.file = file
-        self.lines = lines
+    def __init__(self, lines: Lines) -> None:
+        self.span = lines.span
         self.root: Node | None = None
         self.problems: list[RuleError] = []
         self._open: list[_Frame] = []
         self._documents = 0
-
-    def span(self, mark: Any, end: Any = None) -> Span:
-        text = self.lines[mark.line] if mark.line < len(self.lines) else ""
-        same_line = end is not None and end.line == mark.line
-        width = end.column - mark.column if same_line else len(text.rstrip()) - mark.column
-        return Span(self.file, mark.line + 1, mark.column + 1, max(1, width), text)
 
     def take(self, event: Any) -> None:
         match event:
@@ -173,7 +176,8 @@ class _Builder:
                 self._check_plainness(event)
                 self._enter(event)
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                self._put(self._open.pop().close(self))
+                frame = self._open.pop()
+                self._put(frame.close(self.span(frame.start, event.end_mark if frame.flow else None)))
             case _:
                 pass
 
@@ -207,7 +211,7 @@ class _Builder:
         if len(self._open) >= MAX_DEPTH:
             raise self._refuse(event, f"nested more than {MAX_DEPTH} levels deep", "Flatten the structure.")
         kind = _MappingFrame if isinstance(event, yaml.MappingStartEvent) else _SequenceFrame
-        self._open.append(kind(self.span(event.start_mark), bool(event.flow_style)))
+        self._open.append(kind(event.start_mark, bool(event.flow_style)))
 
     def _put(self, node: Node) -> None:
         if self._open:
@@ -219,14 +223,14 @@ class _Builder:
 class _Frame:
     """A collection under construction."""
 
-    def __init__(self, span: Span, flow: bool) -> None:
-        self.span = span
+    def __init__(self, start: Any, flow: bool) -> None:
+        self.start = start
         self.flow = flow
 
     def add(self, node: Node, builder: _Builder) -> None:
         raise NotImplementedError
 
-    def close(self, builder: _Builder) -> Node:
+    def close(self, span: Span) -> Node:
         raise NotImplementedError
 
     def check_half(self, node: Node, builder: _Builder) -> bool:
@@ -237,31 +241,30 @@ class _Frame:
             return False
         builder.problems.append(
             DocumentSyntaxError(
-                f"'{node.text}' is cut off at a comma",
+                f"'{node.text}' is cut off",
                 node.span,
-                "Inside {} and [] a comma separates entries: put the whole expression in quotes.",
+                "Inside {} and [] a text ends at ',', '[', ']', '{', '}' and ': ': put the whole expression in quotes.",
             )
         )
         return True
 
 
 class _SequenceFrame(_Frame):
-    def __init__(self, span: Span, flow: bool) -> None:
-        super().__init__(span, flow)
+    def __init__(self, start: Any, flow: bool) -> None:
+        super().__init__(start, flow)
         self.items: list[Node] = []
 
     def add(self, node: Node, builder: _Builder) -> None:
         self.check_half(node, builder)
         self.items.append(node)
 
-    def close(self, builder: _Builder) -> Node:
-        del builder
-        return SequenceNode(tuple(self.items), self.span)
+    def close(self, span: Span) -> Node:
+        return SequenceNode(tuple(self.items), span)
 
 
 class _MappingFrame(_Frame):
-    def __init__(self, span: Span, flow: bool) -> None:
-        super().__init__(span, flow)
+    def __init__(self, start: Any, flow: bool) -> None:
+        super().__init__(start, flow)
         self.entries: list[tuple[ScalarNode, Node]] = []
         self.key: ScalarNode | None = None
         self.seen: dict[str, Span] = {}
@@ -306,16 +309,15 @@ class _MappingFrame(_Frame):
         self.seen.setdefault(node.text, node.span)
         return node
 
-    def close(self, builder: _Builder) -> Node:
-        del builder
-        return MappingNode(tuple(self.entries), self.span)
+    def close(self, span: Span) -> Node:
+        return MappingNode(tuple(self.entries), span)
 
 
 def _lonely_key(key: ScalarNode) -> DocumentSyntaxError:
+    after = key.span.line_text[key.span.column - 1 + key.span.width :].lstrip()
+    hint = "Inside {} a comma separates entries: quote an expression or pattern that holds one."
     return DocumentSyntaxError(
-        f"'{key.text}' has no value",
-        key.span,
-        "Inside {} a comma separates entries: quote an expression or pattern that holds one.",
+        f"'{key.text}' has no value", key.span, "Write one after the colon." if after.startswith(":") else hint
     )
 
 
@@ -323,58 +325,4 @@ def _alias(name: str | None) -> tuple[str, str]:
     return (
         f"an unquoted '*' begins a YAML alias, and '*{name}' is one",
         f'Quote the pattern: "*{name}".',
-    )
-
-
-def _explain(error: yaml.YAMLError, builder: _Builder) -> DocumentSyntaxError:
-    """Say what PyYAML's message means for a rule file."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if mark is None:
-        return _unreadable(error, builder)
-    context, problem = str(getattr(error, "context", "")), str(getattr(error, "problem", ""))
-    context_mark = getattr(error, "context_mark", None) or mark
-    for message, hint, place in _known(context, problem, context_mark, mark, builder):
-        return DocumentSyntaxError(message, builder.span(place), hint)
-    return DocumentSyntaxError(problem, builder.span(mark), "This is not YAML; compare the line with the one above.")
-
-
-def _known(
-    context: str, problem: str, context_mark: Any, mark: Any, builder: _Builder
-) -> Iterator[tuple[str, str, Any]]:
-    if "alias" in context:
-        word = re.split(r"[\s,}\]]", builder.span(context_mark).line_text[context_mark.column :])[0]
-        yield "an unquoted '*' begins a YAML alias", f'Quote the pattern: "{word}".', context_mark
-    if "flow mapping" in context or "flow sequence" in context:
-        opener = "{" if "mapping" in context else "["
-        if "stream end" in problem or "document" in problem:
-            yield f"the '{opener}' is never closed", f"Add the missing '{'}' if opener == '{' else ']'}'.", context_mark
-        yield (
-            f"unexpected text inside '{opener}'",
-            "Quote a pattern or an expression that holds ',', '[', '{' or ': '.",
-            mark,
-        )
-    if "quoted scalar" in context:
-        yield "a quote that is never closed", "Add the missing quote.", context_mark
-    if "\\t" in problem or "'\t'" in problem:
-        yield "a tab character cannot indent YAML", "Indent with spaces.", mark
-    if "mapping values are not allowed" in problem:
-        yield "a second ': ' stands in one line", "Quote the value, or put the inner key on a line of its own.", mark
-    if "could not find expected ':'" in problem:
-        yield "a key without ': ' after it", "Write 'key: value'.", context_mark
-    if "expected <block end>" in problem:
-        yield "this line does not fit the indentation above", "Align it with the keys it belongs to.", mark
-    if "cannot start any token" in problem:
-        yield f"{problem.removeprefix('found ')}", "Quote the text.", mark
-
-
-def _unreadable(error: yaml.YAMLError, builder: _Builder) -> DocumentSyntaxError:
-    character = getattr(error, "character", None)
-    position = int(getattr(error, "position", 0))
-    before = "\n".join(builder.lines)[:position]
-    line = before.count("\n")
-    text = builder.lines[min(line, len(builder.lines) - 1)]
-    span = Span(builder.file, line + 1, position - (before.rfind("\n") + 1) + 1, 1, text)
-    shown = f"U+{character:04X}" if isinstance(character, int) else repr(character)
-    return DocumentSyntaxError(
-        f"the character {shown} is not allowed in YAML", span, "Save the file as UTF-8 text without control characters."
     )

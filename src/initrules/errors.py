@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,6 +17,7 @@ from typing import ClassVar
 from initrules.source import Span
 
 _EXCERPT_WIDTH = 100
+_MESSAGE_WIDTH = 700
 
 
 class Severity(enum.StrEnum):
@@ -142,12 +144,13 @@ class Problems(RuleError):  # noqa: N818  # it gathers errors
 
     def __init__(self, problems: Iterable[RuleError]) -> None:
         self._problems = tuple(p for group in problems for p in group.problems)
-        super().__init__(f"{len(self._problems)} problems")
+        super().__init__(f"{len(self.problems)} problems")
 
     @property
     def problems(self) -> tuple[RuleError, ...]:
-        """The problems in the order in which they stand in the files."""
-        return tuple(sorted(self._problems, key=_place_order))
+        """The problems in the order in which they stand in the files, each once."""
+        once = {(p.message, p.span, p.hint): p for p in self._problems}
+        return tuple(sorted(once.values(), key=_place_order))
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
@@ -160,13 +163,15 @@ def _place_order(problem: RuleError) -> tuple[bool, str, int, int]:
 
 def describe(message: str, span: Span | None, hint: str | None) -> str:
     """Put a problem into lines: place and message, the source line with a mark, the way out."""
-    if span is None:
-        lines = [printable(message)]
-    else:
-        lines = [f"{printable(span.place)}: {printable(message)}", *_excerpt(span)]
+    said = _bounded(printable(message))
+    lines = [said] if span is None else [f"{printable(span.place)}: {said}", *_excerpt(span)]
     if hint:
-        lines.append(f"  {printable(hint)}")
+        lines.append(f"  {_bounded(printable(hint))}")
     return "\n".join(lines)
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _MESSAGE_WIDTH else f"{text[: _MESSAGE_WIDTH - 100]} … {text[-97:]}"
 
 
 def _excerpt(span: Span) -> list[str]:
@@ -177,16 +182,21 @@ def _excerpt(span: Span) -> list[str]:
     if span.column - 1 - start > _EXCERPT_WIDTH - 20:
         start = max(start, span.column - 21)
     shown = text[start : start + _EXCERPT_WIDTH].rstrip()
-    offset = span.column - 1 - start
-    width = max(1, min(span.width, len(shown) - offset))
-    return [f"    {printable(shown)}", f"    {' ' * offset}{'^' * width}"]
+    offset = max(0, span.column - 1 - start)
+    before, marked = printable(shown[:offset]), printable(shown[offset : offset + max(1, span.width)])
+    return [f"    {printable(shown)}", f"    {' ' * _cells(before)}{'^' * max(1, _cells(marked))}"]
+
+
+def _cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def printable(text: str) -> str:
-    """Escape control characters, so that a name from a file cannot drive the terminal."""
+    """Escape what does not print, line breaks too, so that a name from a file cannot drive the terminal."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def nearest(word: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | None:

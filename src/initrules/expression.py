@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import functools
 import math
+import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
-from initrules.errors import ExpressionError, suggestion
+from initrules.errors import ExpressionError, nearest, suggestion
 from initrules.gains import GAINS
 from initrules.source import Span
 
@@ -25,6 +26,7 @@ Value: TypeAlias = "Scalar | tuple[Scalar, ...]"
 MAX_LENGTH = 1000
 MAX_DEPTH = 50
 MAX_EXPONENT = 1024
+MAX_CHAIN = 50
 
 OBJECTS = ("module", "parent", "inside", "next", "root")
 FACTS = ("fan_in", "fan_out", "numel", "ndim")
@@ -67,8 +69,17 @@ class Expression:
         """The value of a lone number or boolean, else None."""
         return self.tree.value if isinstance(self.tree, ast.Constant) else None  # type: ignore[return-value]
 
+    @property
+    def closed(self) -> bool:
+        """Whether its value is known without a model: it names only constants and asks nothing."""
+        calls = {n.func.id for n in ast.walk(self.tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        return self.names <= CONSTANTS.keys() and calls <= {*FUNCTIONS, "gain"}
+
     def __str__(self) -> str:
         return self.text
+
+
+Variable: TypeAlias = "Expression | tuple[Expression, ...]"
 
 
 def number(value: float | bool, span: Span, text: str = "") -> Expression:
@@ -82,26 +93,27 @@ def parse(text: str, span: Span) -> Expression:
         raise ExpressionError(
             f"an expression of {len(text):,} characters, {MAX_LENGTH:,} are allowed", span, "Split it with 'vars'."
         )
-    flat = text.replace("\n", " ").replace("\t", " ")
-    lead = len(flat) - len(flat.lstrip())
+    text = text.replace("\n", " ").replace("\t", " ").strip()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(flat.strip(), mode="eval").body
+            tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise _syntax_error(text, span, error, lead) from None
-    checker = _Checker(flat.strip(), span, lead)
+        raise _syntax_error(text, span, error) from None
+    checker = _Checker(text, span)
     checker.check(tree, 0)
     return Expression(text, span, tree, frozenset(checker.names), tuple(checker.patterns))
 
 
-def _syntax_error(text: str, span: Span, error: Exception, lead: int) -> ExpressionError:
+def _syntax_error(text: str, span: Span, error: Exception) -> ExpressionError:
     offset = error.offset if isinstance(error, SyntaxError) else None
-    place = span.part(lead + max(0, (offset or 1) - 1), 1) if offset and offset <= len(text) else span
+    place = span.part(text, offset - 1, 1) if offset and offset <= len(text) else span
     hint = "An expression has numbers, names, + - * / // % **, comparisons and calls such as sqrt(2)."
-    if text.lstrip().startswith("*"):
+    if text.startswith("*"):
         hint = "A pattern does not stand here; an expression cannot begin with '*'."
-    if not text.strip():
+    elif "=" in re.sub("[=!<>]=", "", text):
+        hint = "Two values are compared with '=='."
+    if not text:
         return ExpressionError("an empty expression", span, hint)
     return ExpressionError(f"'{text}' is not an expression", place, hint)
 
@@ -124,15 +136,14 @@ _HINTS: Mapping[type[ast.AST], str] = MappingProxyType(
 class _Checker:
     """Walks a syntax tree once: refuses what is not in the language, notes what is named."""
 
-    def __init__(self, text: str, span: Span, lead: int) -> None:
+    def __init__(self, text: str, span: Span) -> None:
         self.text = text
         self.span = span
-        self.lead = lead
         self.names: set[str] = set()
         self.patterns: list[str] = []
 
     def fail(self, node: ast.expr, message: str, hint: str) -> ExpressionError:
-        return ExpressionError(message, part_of(self.text, self.span, node, self.lead), hint)
+        return ExpressionError(message, part_of(self.text, self.span, node), hint)
 
     def check(self, node: ast.expr, depth: int, *, text_allowed: bool = False) -> None:
         if depth > MAX_DEPTH:
@@ -141,6 +152,8 @@ class _Checker:
         match node:
             case ast.Constant(value=value):
                 self._constant(node, value, text_allowed)
+            case ast.Name(id=name) if name in {*OBJECTS, "parts"}:
+                raise self.fail(node, f"'{name}' stands without an attribute", f"Name one, as in {_EXAMPLES[name]}.")
             case ast.Name(id=name):
                 self.names.add(name)
             case ast.Attribute():
@@ -195,8 +208,9 @@ class _Checker:
     def _attribute(self, node: ast.Attribute) -> None:
         names = dotted(node)
         if names is None or names[0] not in {*OBJECTS, "parts"}:
-            owners = ", ".join(f"'{name}.'" for name in OBJECTS)
-            raise self.fail(node, f"'{ast.unparse(node)[:60]}' has no meaning here", f"Attributes follow {owners}.")
+            near = nearest(names[0], OBJECTS) if names else None
+            hint = f"Did you mean '{'.'.join((near, *names[1:]))}'?" if names and near else _ATTRIBUTES_FOLLOW
+            raise self.fail(node, f"'{ast.unparse(node)[:60]}' has no meaning here", hint)
         self.names.add(names[0])
 
     def _call(self, node: ast.Call, depth: int) -> None:
@@ -210,8 +224,9 @@ class _Checker:
         if node.keywords or any(isinstance(arg, ast.Starred) for arg in node.args):
             raise self.fail(node, f"'{name}' takes plain arguments", f"Write {name}(a, b).")
         self._arguments(node, name)
-        for arg in node.args:
-            self.check(arg, depth + 1, text_allowed=name in QUERIES)
+        for position, arg in enumerate(node.args):
+            is_name = position == 0 and name in {"gain", "count"}
+            self.check(arg, depth + 1, text_allowed=is_name or name == "get")
 
     def _arguments(self, node: ast.Call, name: str) -> None:
         low, high = _ARITY.get(name, (1, 1))
@@ -228,6 +243,8 @@ class _Checker:
                 self.patterns.append(first.value)
             elif first.value not in GAINS:
                 raise self.fail(first, f"no gain is known for '{first.value}'", suggestion(first.value, GAINS))
+            elif len(node.args) > 1 and first.value != "leaky_relu":
+                raise self.fail(node.args[1], f"'{first.value}' has no slope", f'Write gain("{first.value}").')
         if name == "get" and not isinstance(first, ast.Attribute):
             raise self.fail(first, "'get' needs an attribute", _usage(name))
 
@@ -239,6 +256,17 @@ class _Checker:
             self.check(side, depth + 1, text_allowed=text_allowed)
 
 
+_EXAMPLES: Mapping[str, str] = MappingProxyType(
+    {
+        "module": "module.out_features",
+        "parent": "parent.num_heads",
+        "inside": "inside.stride",
+        "next": "next.negative_slope",
+        "root": "root.config.hidden_size",
+        "parts": "parts.q",
+    }
+)
+_ATTRIBUTES_FOLLOW = "Attributes follow " + ", ".join(f"'{name}.'" for name in OBJECTS) + "."
 _ARITY: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"min": (2, 99), "max": (2, 99), "log": (1, 2), "gain": (1, 2), "get": (2, 2)}
 )
@@ -264,13 +292,12 @@ def dotted(node: ast.expr) -> tuple[str, ...] | None:
     return None
 
 
-def part_of(text: str, span: Span, node: ast.expr, lead: int = 0) -> Span:
+def part_of(text: str, span: Span, node: ast.expr) -> Span:
     """The place of one node of an expression that stands at ``span``."""
     encoded = text.encode()
     start = len(encoded[: node.col_offset].decode(errors="replace"))
     stop = len(encoded[: node.end_col_offset].decode(errors="replace"))
-    quoted = span.width == len(text) + lead + 2 and span.line_text[span.column - 1 : span.column] in {"'", '"'}
-    return span.part(lead + start + quoted, stop - start)
+    return span.part(text, start, stop - start)
 
 
 def unknown_names(expression: Expression, known: Collection[str]) -> list[ExpressionError]:
@@ -280,7 +307,9 @@ def unknown_names(expression: Expression, known: Collection[str]) -> list[Expres
     for node in ast.walk(expression.tree):
         if isinstance(node, ast.Name) and node.id not in choices and not _is_call(node, expression):
             place = part_of(expression.text, expression.span, node)
-            problems.append(ExpressionError(f"unknown name '{node.id}'", place, suggestion(node.id, choices)))
+            hint = _ELSEWHERE.get(node.id)
+            message = f"'{node.id}' has no meaning here" if hint else f"unknown name '{node.id}'"
+            problems.append(ExpressionError(message, place, hint or suggestion(node.id, choices)))
     return problems
 
 
@@ -288,27 +317,58 @@ def _is_call(name: ast.Name, expression: Expression) -> bool:
     return any(isinstance(node, ast.Call) and node.func is name for node in ast.walk(expression.tree))
 
 
-def circles(variables: Mapping[str, Expression | tuple[Expression, ...]]) -> list[ExpressionError]:
-    """A problem for every variable that is defined by way of itself."""
-    uses = {name: _uses(value) & variables.keys() for name, value in variables.items()}
+_ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys((*FACTS, *OBJECTS), "This value is one for the whole model: use variables, count() or root."),
+        **dict.fromkeys(INDICES, "It stands only where an argument is a function of it, as in 'through'."),
+    }
+)
+
+
+def circles(variables: Mapping[str, Variable]) -> list[ExpressionError]:
+    """A problem for every circle of variables, and for variables that build on too many others."""
+    uses = {name: sorted(_uses(value) & variables.keys()) for name, value in variables.items()}
+    depth: dict[str, int] = {}
     problems = []
-    for name, value in variables.items():
-        reached, fresh = set(), set(uses[name])
-        while fresh:
-            reached |= fresh
-            fresh = {deeper for one in fresh for deeper in uses[one]} - reached
-        if name in reached:
-            span = (value[0] if isinstance(value, tuple) else value).span
-            problems.append(
-                ExpressionError(
-                    f"the variable '{name}' is defined by way of itself",
-                    span,
-                    "Give one variable of the circle a value of its own.",
-                )
-            )
+    for start in variables:
+        chain = {start: iter(uses[start])}
+        while chain:
+            last = next(reversed(chain))
+            name = next(chain[last], None)
+            if name is None:
+                del chain[last]
+                depth[last] = 1 + max((depth.get(one, 0) for one in uses[last]), default=0)
+                if depth[last] == MAX_CHAIN + 1:
+                    problems.append(_long_chain(last, variables[last]))
+            elif name in chain:
+                names = list(chain)
+                problems.append(_circle(names[names.index(name) :], variables[name]))
+            elif name not in depth:
+                chain[name] = iter(uses[name])
     return problems
 
 
-def _uses(value: Expression | tuple[Expression, ...]) -> frozenset[str]:
+def _circle(names: list[str], value: Variable) -> ExpressionError:
+    shown = names if len(names) <= 9 else [*names[:4], "…", *names[-4:]]
+    return ExpressionError(
+        f"the variable '{names[0]}' is defined by way of itself: {' → '.join([*shown, names[0]])}",
+        _span_of(value),
+        "Give one variable of the circle a value of its own.",
+    )
+
+
+def _long_chain(name: str, value: Variable) -> ExpressionError:
+    return ExpressionError(
+        f"the variable '{name}' builds on a chain of more than {MAX_CHAIN} others",
+        _span_of(value),
+        "Give one variable of the chain a value of its own.",
+    )
+
+
+def _span_of(value: Variable) -> Span:
+    return (value[0] if isinstance(value, tuple) else value).span
+
+
+def _uses(value: Variable) -> frozenset[str]:
     parts: Iterable[Expression] = value if isinstance(value, tuple) else (value,)
     return frozenset(name for part in parts for name in part.names)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -28,6 +28,7 @@ Capture: TypeAlias = "int | str"
 
 MAX_PATTERN = 1000
 MAX_RANGE = 10_000
+MAX_BRACES = 20
 
 _SPECIAL = frozenset("*?[]{}<>")
 _RANGE = re.compile(r"([0-9]+)\.\.([0-9]+)")
@@ -43,11 +44,12 @@ class Pattern:
     names: tuple[str, ...] = field(compare=False)
     literal: bool = field(compare=False)
     span: Span = field(compare=False)
+    starred: bool = field(default=False, compare=False)  # a lone '*' is one segment, and the root has none
 
     def match(self, name: str) -> dict[str, Capture] | None:
         """What the pattern binds when it matches the whole of ``name``, or None."""
         found = _engine(self.regex).fullmatch(name)
-        if found is None:
+        if found is None or (not name and self.starred):
             return None
         return {key: _bound(text) for key, text in found.groupdict().items() if text is not None}
 
@@ -73,7 +75,8 @@ def path_pattern(text: str, span: Span) -> Pattern:
         return _regex(text, span)
     regex, names = _Glob(text, span).translate()
     # Matched against "a.b.c" itself: the first segment has no dot before it.
-    return Pattern(text, _undotted(regex), names, not _SPECIAL & set(text), span)
+    lone_star = "*" in text.replace("**", "")
+    return Pattern(text, _undotted(regex), names, not _SPECIAL & set(text), span, starred=lone_star)
 
 
 def name_pattern(text: str, span: Span) -> Pattern:
@@ -92,7 +95,7 @@ def type_pattern(text: str, span: Span) -> TypePattern:
     body = text[1:].strip() if exact else text
     if not body:
         raise PatternSyntaxError("an empty class name", span, "Name a class, such as 'Linear'.")
-    pattern = path_pattern(body, span.part(len(text) - len(body), len(body)))
+    pattern = path_pattern(body, span.part(text, len(text) - len(body), len(body)))
     return TypePattern(pattern, exact, "." in body and not body.startswith("re:"))
 
 
@@ -136,7 +139,9 @@ def _regex(text: str, span: Span) -> Pattern:
         engine = _engine(body)
     except re2.error as error:
         detail = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-        hint = "Look-around and back-references are left out, so that every pattern runs in linear time."
+        hint = "Correct it, or escape what stands for itself with a backslash."
+        if re.search(r"\(\?<?[=!]|\\[1-9]", body):
+            hint = "Look-around and back-references are left out, so that every pattern runs in linear time."
         raise PatternSyntaxError(f"not a regular expression: {detail}", span, hint) from None
     return Pattern(text, body, tuple(engine.groupindex), False, span)
 
@@ -169,6 +174,7 @@ class _Glob:
         self.text = text
         self.span = span
         self.names: list[str] = []
+        self.depth = 0
 
     def translate(self) -> tuple[str, tuple[str, ...]]:
         if not self.text:
@@ -177,7 +183,7 @@ class _Glob:
         return regex, tuple(self.names)
 
     def _fail(self, message: str, at: int, hint: str, width: int = 1) -> PatternSyntaxError:
-        return PatternSyntaxError(f"{message} in '{self.text}'", self.span.part(at, width), hint)
+        return PatternSyntaxError(f"{message} in '{self.text}'", self.span.part(self.text, at, width), hint)
 
     def _stretch(self, at: int, end: int, *, starts_segment: bool, top: bool) -> str:
         out: list[str] = []
@@ -206,7 +212,12 @@ class _Glob:
         after = at + 2
         if fresh and (after == end or self.text[after] == "."):
             return r"(?:\.[^.]+)*"
-        raise self._fail("'**' beside other characters", at, "'**' stands for whole segments: 'a.**.b'.", 2)
+        raise self._fail(
+            "'**' beside other characters",
+            at,
+            "'**' stands for whole segments: 'a.**.b'. Write a list instead of braces around it.",
+            2,
+        )
 
     def _piece(self, at: int, end: int) -> tuple[str, int]:
         match self.text[at]:
@@ -232,25 +243,30 @@ class _Glob:
         close = self.text.find("]", body + 1, end)
         if close < 0:
             raise self._fail("a '[' that is never closed", at, "Add the missing ']'.")
-        inner = self.text[body:close].replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^")
-        regex = rf"[^.{inner}]" if negated else f"[{inner}]"
-        try:
-            _engine(regex)
-        except re2.error:
-            raise self._fail("an impossible range", at, "Write it low to high: '[0-9]'.", close - at + 1) from None
-        return regex, close + 1
+        ranges = _character_ranges(self.text[body:close])
+        width = close - at + 1
+        if any(low > high for low, high in ranges):
+            raise self._fail("an impossible range", at, "Write it low to high: '[0-9]'.", width)
+        if any(low == high == "." for low, high in ranges):
+            raise self._fail("a '.' inside '[]'", at, "Write the dot outside: it parts two segments.", width)
+        inner = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in _without_dot(ranges))
+        return (f"[^.{inner}]" if negated else f"[{inner}]"), close + 1
 
     def _alternatives(self, at: int, end: int) -> tuple[str, int]:
         close = self._closing_brace(at, end)
-        cuts = [at, *self._commas(at, close), close]
-        parts = [self._alternative(start + 1, stop) for start, stop in pairwise(cuts)]
-        return f"(?:{'|'.join(parts)})", close + 1
-
-    def _alternative(self, start: int, stop: int) -> str:
-        bounds = _RANGE.fullmatch(self.text[start:stop])
+        body = self.text[at + 1 : close]
+        bounds = _RANGE.fullmatch(body)
         if bounds:
-            return self._range(bounds, start, stop)
-        return self._stretch(start, stop, starts_segment=False, top=False)
+            return self._range(bounds, at, close), close + 1
+        if ".." in body and not set("{},") & set(body):
+            raise self._fail("an impossible range", at, "Write two numbers, low to high: '{0..11}'.", close - at + 1)
+        if self.depth >= MAX_BRACES:
+            raise self._fail(f"braces nested more than {MAX_BRACES} deep", at, "Use a list of patterns.")
+        self.depth += 1
+        cuts = [at, *self._commas(at, close), close]
+        parts = [self._stretch(start + 1, stop, starts_segment=False, top=False) for start, stop in pairwise(cuts)]
+        self.depth -= 1
+        return f"(?:{'|'.join(parts)})", close + 1
 
     def _closing_brace(self, at: int, end: int) -> int:
         depth = 0
@@ -269,13 +285,12 @@ class _Glob:
         return cuts
 
     def _range(self, bounds: re.Match[str], at: int, close: int) -> str:
-        low, high = int(bounds[1]), int(bounds[2])
-        if high < low or high - low > MAX_RANGE:
-            raise self._fail(
-                "an impossible range", at, f"Write it low to high, at most {MAX_RANGE:,} numbers.", close - at
-            )
-        width = len(bounds[1]) if bounds[1].startswith("0") else 1
-        return f"(?:{'|'.join(f'{n:0{width}d}' for n in range(low, high + 1))})"
+        low, high = int(bounds[1][:20]), int(bounds[2][:20])
+        if high < low or high - low > MAX_RANGE or max(len(bounds[1]), len(bounds[2])) > 9:
+            hint = f"Write it low to high, at most {MAX_RANGE:,} numbers."
+            raise self._fail("an impossible range", at, hint, close - at + 1)
+        least = len(bounds[1]) if bounds[1].startswith("0") else 1
+        return f"(?:{'|'.join(_numerals(low, high, least))})"
 
     def _capture(self, at: int, end: int) -> tuple[str, int]:
         close = self.text.find(">", at, end)
@@ -286,3 +301,43 @@ class _Glob:
             raise self._fail(f"'<{name}>' stands twice", at, "Give each number its own name.", close - at + 1)
         self.names.append(name)
         return f"(?P<{name}>[0-9]+)", close + 1
+
+
+def _character_ranges(body: str) -> list[tuple[str, str]]:
+    """The pairs (low, high) that ``a-cx`` spells: (a, c), (x, x)."""
+    ranges, at = [], 0
+    while at < len(body):
+        pair = body[at + 1 : at + 2] == "-" and at + 2 < len(body)
+        ranges.append((body[at], body[at + 2] if pair else body[at]))
+        at += 3 if pair else 1
+    return ranges
+
+
+def _without_dot(ranges: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The same characters but the dot, which parts two segments and is in none."""
+    for low, high in ranges:
+        if low <= "." <= high:
+            yield from ((a, b) for a, b in ((low, "-"), ("/", high)) if a <= b)
+        else:
+            yield low, high
+
+
+def _numerals(low: int, high: int, least: int) -> Iterator[str]:
+    """Expressions for the numbers from ``low`` to ``high``, written with ``least`` digits or more."""
+    for digits in range(max(least, len(str(low))), max(least, len(str(high))) + 1):
+        first = max(low, 10 ** (digits - 1) if digits > least else 0)
+        last = min(high, 10**digits - 1)
+        yield _digits(f"{first:0{digits}d}", f"{last:0{digits}d}")
+
+
+def _digits(low: str, high: str) -> str:
+    """An expression for the numbers between two of the same length."""
+    if len(low) <= 1 or low == high:
+        return low if low == high else f"[{low}-{high}]"
+    if low[0] == high[0]:
+        return low[0] + _digits(low[1:], high[1:])
+    rest = len(low) - 1
+    parts = [low[0] + _digits(low[1:], "9" * rest), high[0] + _digits("0" * rest, high[1:])]
+    if int(high[0]) - int(low[0]) > 1:
+        parts.append(f"[{int(low[0]) + 1}-{int(high[0]) - 1}][0-9]{{{rest}}}")
+    return f"(?:{'|'.join(parts)})"

@@ -23,6 +23,11 @@ class Span:
         """``file:line:column``, the form that editors and terminals make clickable."""
         return f"{self.file}:{self.line}:{self.column}"
 
-    def part(self, offset: int, width: int) -> Span:
-        """Narrow to ``width`` characters that begin ``offset`` characters into this span."""
-        return replace(self, column=self.column + offset, width=max(1, width))
+    def part(self, text: str, offset: int, width: int) -> Span:
+        """Narrow to ``width`` characters that begin ``offset`` characters into ``text``, the value read here.
+
+        The whole span when the text does not stand in the line as it was read: escapes in quotes,
+        several lines.
+        """
+        start = self.line_text.find(text, self.column - 1, self.column - 1 + max(self.width, len(text))) if text else -1
+        return self if start < 0 else replace(self, column=start + offset + 1, width=max(1, width))
