@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
-import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from initrules.expression import (
     Expression,
     Scalar,
     Value,
+    Variable,
     dotted,
     part_of,
 )
@@ -39,52 +40,96 @@ class Scope:
     into a config; ``count``: how many modules a pattern meets; ``shape`` for ``size(k)``.
     """
 
-    variables: Mapping[str, Expression | tuple[Expression, ...]] = field(default_factory=dict)
+    variables: Mapping[str, Variable] = field(default_factory=dict)
     values: Mapping[str, Value | Missing] = field(default_factory=dict)
     objects: Mapping[str, Mapping[str, Value] | Missing] = field(default_factory=dict)
     count: Callable[[str], int] | None = None
     shape: tuple[int, ...] | None = None
+    path: str = ""
+    owner: str = ""
+    siblings: Mapping[str, str] = field(default_factory=dict)
+    find: Callable[[str], tuple[str, tuple[int, ...]] | None] | None = None
+    catalogs: Mapping[str, Mapping[str, tuple[tuple[int, ...], str]]] = field(default_factory=dict)
+
+    def has(self, owner: str, name: str) -> bool:
+        """Whether an object has a recorded attribute."""
+        attributes = self.objects.get(owner)
+        return attributes is not None and not isinstance(attributes, Missing) and name in attributes
 
 
 def evaluate(expression: Expression, scope: Scope) -> Value:
     """The finite value of an expression. Raises ``EvaluationError`` with the place and the reason."""
-    value = _Evaluator(expression, scope).value(expression.tree)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise EvaluationError(f"'{expression.text}' is {value}", expression.span, "Values must be finite.")
-    return value
+    try:
+        return _Evaluator(expression, scope).value(expression.tree)
+    except RecursionError:
+        raise EvaluationError(f"'{expression.text}' is nested too deep", expression.span, _DEEP) from None
 
 
-def bound(expression: Expression, scope: Scope, free: Collection[str]) -> str:
-    """The text of an expression with every name but those of ``free`` and the functions replaced by its value."""
-    evaluator = _Evaluator(expression, scope)
+_DEEP = "Give a variable that it builds on a value of its own."
 
-    class Fold(ast.NodeTransformer):
-        def visit_Call(self, node: ast.Call) -> ast.AST:
-            if isinstance(node.func, ast.Name) and node.func.id in QUERIES:
-                return _literal(evaluator.value(node))
+
+def bound(
+    expression: Expression, scope: Scope, free: Collection[str], free_attribute: Callable[[str], bool] | None = None
+) -> str:
+    """The text of an expression in which all that does not depend on a free name is replaced by its value.
+
+    ``free_attribute`` says which dotted names, such as ``module.weight``, stay as they are.
+    """
+    if isinstance(expression.tree, ast.Name) and expression.tree.id in {*FUNCTIONS, "identity"}:
+        return expression.tree.id  # the bare name of a function
+    fold = _Fold(_Evaluator(expression, scope), free, free_attribute or (lambda _: False))
+    return ast.unparse(fold.visit(copy.deepcopy(expression.tree)))
+
+
+class _Fold(ast.NodeTransformer):
+    """Replaces every part of a syntax tree that has no free name by its value."""
+
+    def __init__(self, evaluator: _Evaluator, free: Collection[str], free_attribute: Callable[[str], bool]) -> None:
+        self.evaluator = evaluator
+        self.free = free
+        self.free_attribute = free_attribute
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.expr) and not self._is_free(node):
+            return _literal(self.evaluator.value(node))
+        if isinstance(node, ast.Attribute | ast.Name):
+            return node
+        if isinstance(node, ast.Call):
             return ast.Call(node.func, [self.visit(arg) for arg in node.args], [])
+        return self.generic_visit(node)
 
-        def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-            return _literal(evaluator.value(node))
+    def _is_free(self, node: ast.AST) -> bool:
+        if isinstance(node, ast.Name):
+            return node.id in self.free
+        if isinstance(node, ast.Attribute):
+            return self.free_attribute(".".join(dotted(node) or ()))
+        if isinstance(node, ast.Call):
+            return any(self._is_free(arg) for arg in node.args)
+        return any(self._is_free(child) for child in ast.iter_child_nodes(node))
 
-        def visit_Name(self, node: ast.Name) -> ast.AST:
-            return node if node.id in {*free, *FUNCTIONS} else _literal(evaluator.value(node))
 
-    return ast.unparse(Fold().visit(copy.deepcopy(expression.tree)))
+def _short(value: Value) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _literal(value: Value) -> ast.expr:
     if isinstance(value, tuple):
-        return ast.List([ast.Constant(item) for item in value], ast.Load())
+        return ast.List([_literal(item) for item in value], ast.Load())
+    if isinstance(value, int | float) and value < 0:  # with its sign outside, so that powers keep their meaning
+        return ast.UnaryOp(ast.USub(), ast.Constant(-value))
     return ast.Constant(value)
 
 
+_SELECT = "Ask only where it has one: select other parameters, or give the number."
+
+
 class _Evaluator:
-    def __init__(self, expression: Expression, scope: Scope) -> None:
+    def __init__(self, expression: Expression, scope: Scope, known: dict[str, Value] | None = None) -> None:
         self.expression = expression
         self.scope = scope
+        self.known: dict[str, Value] = {} if known is None else known  # variables, so that each is computed once
 
-    def fail(self, node: ast.expr, message: str, hint: str | None = None) -> EvaluationError:
+    def fail(self, node: ast.expr, message: str, hint: str) -> EvaluationError:
         return EvaluationError(message, part_of(self.expression.text, self.expression.span, node), hint)
 
     def value(self, node: ast.expr) -> Value:
@@ -128,7 +173,8 @@ class _Evaluator:
     def _number(self, node: ast.expr) -> float:
         value = self.scalar(node)
         if isinstance(value, str):
-            raise self.fail(node, f"'{ast.unparse(node)}' is the text '{value}', not a number")
+            hint = "Text stands only beside ==, != and in."
+            raise self.fail(node, f"'{ast.unparse(node)}' is the text '{value}', not a number", hint)
         return value
 
     def _truth(self, node: ast.expr) -> bool:
@@ -138,22 +184,27 @@ class _Evaluator:
         if name in self.scope.values:
             value = self.scope.values[name]
             if isinstance(value, Missing):
-                raise self.fail(node, f"'{name}' has no value here: {value.reason}")
+                raise self.fail(node, f"'{name}' has no value here: {value.reason}", _SELECT)
             return value
         if name in CONSTANTS:
             return CONSTANTS[name]
-        if name in self.scope.variables:
-            variable = self.scope.variables[name]
-            if isinstance(variable, tuple):
-                return tuple(_Evaluator(part, self.scope).scalar(part.tree) for part in variable)
-            return evaluate(variable, self.scope)
-        raise self.fail(node, f"'{name}' has no value here")
+        if name not in self.scope.variables:
+            raise self.fail(node, f"'{name}' has no value here", _SELECT)
+        if name not in self.known:
+            self.known[name] = self._variable(self.scope.variables[name])
+        return self.known[name]
+
+    def _variable(self, variable: Variable) -> Value:
+        if isinstance(variable, tuple):
+            return tuple(_Evaluator(part, self.scope, self.known).scalar(part.tree) for part in variable)
+        return _Evaluator(variable, self.scope, self.known).value(variable.tree)
 
     def _attribute(self, node: ast.Attribute) -> Value:
         owner, *path = dotted(node) or ("",)
         attributes = self.scope.objects.get(owner, Missing(f"there is no '{owner}' here"))
         if isinstance(attributes, Missing):
-            raise self.fail(node, f"'{ast.unparse(node)}' has no value here: {attributes.reason}")
+            hint = f"With get({ast.unparse(node)}, value) it may be absent."
+            raise self.fail(node, f"'{ast.unparse(node)}' has no value here: {attributes.reason}", hint)
         key = ".".join(path)
         if key not in attributes:
             hint = f"{suggestion(key, attributes)} With get({owner}.{key}, value) it may be absent."
@@ -162,9 +213,13 @@ class _Evaluator:
 
     def _item(self, node: ast.expr, owner: Value, index: Value) -> Value:
         if not isinstance(owner, tuple):
-            raise self.fail(node, f"'{ast.unparse(node)}' takes an element of something that is no list")
-        if not isinstance(index, int) or isinstance(index, bool) or not -len(owner) <= index < len(owner):
-            raise self.fail(node, f"index {index} of a list of {len(owner)}")
+            raise self.fail(
+                node, f"'{ast.unparse(node)}' takes an element of something that is no list", "Leave out the []."
+            )
+        if not isinstance(index, int) or isinstance(index, bool):
+            raise self.fail(node, f"the index {index} is no whole number", "Divide with // for a whole number.")
+        if not -len(owner) <= index < len(owner):
+            raise self.fail(node, f"there is no element {index} in a list of {len(owner)}", "The first one is [0].")
         return owner[index]
 
     def _call(self, node: ast.Call, name: str, args: list[ast.expr]) -> Value:
@@ -187,15 +242,17 @@ class _Evaluator:
 
     def _count(self, node: ast.Call, pattern: str) -> int:
         if self.scope.count is None:
-            raise self.fail(node, "there is no model to count in")
+            raise self.fail(node, "there is no model to count in", "Write the number.")
         return self.scope.count(pattern)
 
     def _size(self, node: ast.Call, dim: float) -> int:
         shape = self.scope.shape
         if shape is None:
-            raise self.fail(node, "'size' has no value here")
+            raise self.fail(node, "'size' has no value here", "It is a fact of one parameter, not of the model.")
         if int(dim) != dim or not -len(shape) <= dim < len(shape):
-            raise self.fail(node, f"size({dim:g}) of a parameter with {len(shape)} dimensions")
+            plural = "s" * (len(shape) != 1)
+            message = f"size({dim:g}) of a parameter with {len(shape)} dimension{plural}"
+            raise self.fail(node, message, "The first dimension is size(0), the last one size(-1).")
         return shape[int(dim)]
 
     def _get(self, args: list[ast.expr]) -> Value:
@@ -211,20 +268,34 @@ class _Evaluator:
         return self._guarded(node, lambda: _BINARY[type(op)](left, right))
 
     def _guarded(self, node: ast.expr, compute: Callable[[], float]) -> float:
-        shown = ast.unparse(node)
+        problem = None
         try:
             value = compute()
         except ZeroDivisionError:
-            raise self.fail(node, f"'{shown}' divides by zero") from None
+            problem = "divides by zero"
         except OverflowError:
-            raise self.fail(node, f"'{shown}' is too large to hold") from None
+            problem = "is too large to hold"
         except ValueError:
-            raise self.fail(node, f"'{shown}' is not defined for this value") from None
-        if isinstance(value, complex):
-            raise self.fail(node, f"'{shown}' is not a real number")
-        if isinstance(value, int) and abs(value) >= 2**1023:
-            raise self.fail(node, f"'{shown}' is too large to hold")
+            problem = "is not defined for this value"
+        else:
+            if isinstance(value, complex):
+                problem = "is not a real number"
+            elif abs(value) >= 2**1023:  # infinities too
+                problem = "is too large to hold"
+        if problem:
+            leaves = ", ".join(f"{name} = {_short(value)}" for name, value in self._leaves(node))
+            hint = f"Here {leaves}." if leaves else "Write another number."
+            raise self.fail(node, f"'{ast.unparse(node)}' {problem}", hint)
         return value
+
+    def _leaves(self, node: ast.expr) -> Iterator[tuple[str, Value]]:
+        """The names and attributes in an expression that cannot be computed, with their values."""
+        inner = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
+        inner |= {id(n.value) for n in ast.walk(node) if isinstance(n, ast.Attribute)}
+        leaves = [n for n in ast.walk(node) if isinstance(n, ast.Attribute | ast.Name) and id(n) not in inner]
+        for leaf in {ast.unparse(n): n for n in leaves}.values():
+            with contextlib.suppress(EvaluationError):  # what get() asks for may be absent
+                yield ast.unparse(leaf), self.value(leaf)
 
     def _compare(self, node: ast.Compare) -> bool:
         values = [self.value(side) for side in (node.left, *node.comparators)]
@@ -243,7 +314,9 @@ class _Evaluator:
                 inside = self._inside(node, left, right)
                 return inside is isinstance(op, ast.In)
         if isinstance(left, str | tuple) or isinstance(right, str | tuple):
-            raise self.fail(node, f"'{ast.unparse(node)}' compares something that is no number")
+            raise self.fail(
+                node, f"'{ast.unparse(node)}' compares something that is no number", "Use == or != for text and lists."
+            )
         return bool(_ORDER[type(op)](left, right))
 
     def _inside(self, node: ast.Compare, left: Value, right: Value) -> bool:
@@ -251,7 +324,7 @@ class _Evaluator:
             return left in right
         if isinstance(left, str) and isinstance(right, str):
             return left in right
-        raise self.fail(node, f"'{ast.unparse(node)}' looks into something that is no list")
+        raise self.fail(node, f"'{ast.unparse(node)}' looks into something that is no list", "Write x in [1, 2].")
 
 
 _BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = MappingProxyType(

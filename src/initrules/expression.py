@@ -331,7 +331,7 @@ def circles(variables: Mapping[str, Variable]) -> list[ExpressionError]:
     depth: dict[str, int] = {}
     problems = []
     for start in variables:
-        chain = {start: iter(uses[start])}
+        chain = {} if start in depth else {start: iter(uses[start])}
         while chain:
             last = next(reversed(chain))
             name = next(chain[last], None)
