@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from initrules import calls, checks
+from initrules import calls
 from initrules.actions.base import Moments
 from initrules.cascade import Claim, Contest, RuleClaims, Tier, claim_all, contests, tier_of
 from initrules.decision import Decision, Loser, Row, Tally
@@ -18,9 +18,11 @@ from initrules.fans import Target
 from initrules.findings import Gathered, error
 from initrules.inventory import Inventory, Parameter, fingerprint
 from initrules.matcher import Matcher
+from initrules.rule_checks import Evidence, rule_findings
 from initrules.ruleset import RuleSet
 from initrules.scope import Scopes
 from initrules.source import Span
+from initrules.value_checks import value_findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ def make(rules: RuleSet, inventory: Inventory) -> PlanData:
     maker = _Maker(inventory, scopes)
     rows = maker.rows(contested)
     tallies = _tallies(claims, contested)
-    evidence = checks.Evidence(rules, inventory, matcher, scopes, claims, contested, maker.evaluated)
-    findings = [*maker.findings, *checks.rule_findings(evidence), *checks.value_findings(evidence, rows)]
+    evidence = Evidence(rules, inventory, matcher, scopes, claims, contested, maker.evaluated)
+    findings = [*maker.findings, *rule_findings(evidence), *value_findings(inventory, rows, unmatched=rules.unmatched)]
     return PlanData(rows, tuple(sorted(findings, key=_worst_first)), tallies, rules, inventory)
 
 

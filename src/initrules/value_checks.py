@@ -1,0 +1,107 @@
+"""Findings about values: parameters that nobody claims, and values that do harm.
+
+Each finding has a stable code, a place and a way out; see ``docs/findings.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from initrules.decision import Row
+from initrules.errors import Finding, Severity
+from initrules.findings import listed
+from initrules.inventory import Inventory
+
+
+def value_findings(inventory: Inventory, rows: Sequence[Row], *, unmatched: str) -> Iterator[Finding]:
+    """Findings about values: parameters nobody claims, and values that do harm."""
+    yield from _unclaimed(rows, strict=unmatched == "error")
+    for row in rows:
+        yield from _norm_of_zero(row)
+        yield from _second_parametrization(row)
+        yield from _tied_parametrization(inventory, row)
+        yield from _empty_cut(row)
+
+
+def _unclaimed(rows: Sequence[Row], *, strict: bool) -> Iterator[Finding]:
+    paths = tuple(
+        row.path for row in rows if row.value is None and not row.parameter.buffer and not row.parameter.frozen
+    )
+    if not paths:
+        return
+    message = f"{len(paths)} parameter{'s' * (len(paths) != 1)} without a rule: {listed(paths)}"
+    hint = "Add a rule, or an entry of 'defaults'; 'keep' leaves a value on purpose."
+    severity = Severity.ERROR if strict else Severity.INFO
+    yield Finding("unclaimed", severity, message, None, hint if strict else None, None, paths)
+
+
+def _norm_of_zero(row: Row) -> Iterator[Finding]:
+    """A weight that is divided by its own norm must not be zero."""
+    if row.moments is None or row.moments != (0.0, 0.0) or row.value is None:
+        return
+    decision = row.decisions.get("parametrize")
+    wraps = [action.name for action in decision.actions if getattr(action, "nan_on_zero", False)] if decision else []
+    wraps += [name for name in row.parameter.parametrized if name in {"spectral_norm", "weight_norm"}]
+    if wraps:
+        place = f" (set at {row.value.span.place})" if decision else ""
+        yield Finding(
+            "norm-of-zero",
+            Severity.ERROR,
+            f"{wraps[0]} divides '{row.path}' by its norm, and its value is zero{place}: the result is NaN",
+            decision.span if decision else row.value.span,
+            "Leave the last layer out of the rule that wraps it, or give it a small value.",
+            decision.rule if decision else row.value.rule,
+            (row.path,),
+        )
+
+
+def _second_parametrization(row: Row) -> Iterator[Finding]:
+    decision = row.decisions.get("parametrize")
+    if decision and decision.writes and row.parameter.parametrized:
+        yield Finding(
+            "second-parametrization",
+            Severity.ERROR,
+            f"'{row.path}' is already wrapped in {', '.join(row.parameter.parametrized)}",
+            decision.span,
+            "Wrap it once: in the model, or by a rule.",
+            decision.rule,
+            (row.path,),
+        )
+
+
+def _tied_parametrization(inventory: Inventory, row: Row) -> Iterator[Finding]:
+    """A weight is wrapped in one module: other modules that hold the same tensor would not see it."""
+    decision = row.decisions.get("parametrize")
+    names = inventory.names
+    holders = {(names[name.owner].module, name.local): name.path for name in row.parameter.names}
+    if decision and decision.writes and len(holders) > 1:
+        first, second, *_ = holders.values()
+        yield Finding(
+            "tied-parametrization",
+            Severity.ERROR,
+            f"'{first}' is tied to '{second}', and {decision.actions[0].name} would wrap one of them only",
+            decision.span,
+            "Leave it out of the rule, or untie the two.",
+            decision.rule,
+            (row.path,),
+        )
+
+
+def _empty_cut(row: Row) -> Iterator[Finding]:
+    """A cut at tens of σ cuts nothing: most likely absolute bounds were meant as σ."""
+    if row.value is None:
+        return
+    for action in row.value.actions:
+        if action.name != "trunc_normal" or (action.low is None and action.high is None):
+            continue
+        reach = max(abs(side - action.mean) for side in action.limits) / action.spread
+        if 10 < reach < float("inf"):
+            yield Finding(
+                "empty-cut",
+                Severity.WARNING,
+                f"trunc_normal cuts '{row.path}' at {reach:.3g} σ, which cuts nothing",
+                row.value.span,
+                "'low' and 'high' are absolute; 'cut' counts in σ.",
+                row.value.rule,
+                (row.path,),
+            )
