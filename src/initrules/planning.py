@@ -70,7 +70,7 @@ def make(rules: RuleSet, inventory: Inventory) -> PlanData:
     maker = _Maker(inventory, scopes)
     rows = maker.rows(contested)
     tallies = _tallies(claims, contested)
-    evidence = Evidence(rules, inventory, matcher, scopes, claims, contested, maker.evaluated)
+    evidence = Evidence(inventory, matcher, scopes, claims, contested, maker.evaluated)
     findings = [*maker.findings, *rule_findings(evidence), *value_findings(inventory, rows, unmatched=rules.unmatched)]
     return PlanData(rows, tuple(sorted(findings, key=_worst_first)), tallies, rules, inventory)
 

@@ -5,19 +5,18 @@ Each finding has a stable code, a place and a way out; see ``docs/findings.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from initrules.cascade import Claim, Contest, RuleClaims, Tier, tier_of
-from initrules.errors import EvaluationError, Finding, Severity, nearest, suggestion
+from initrules.errors import EvaluationError, Finding, Severity, suggestion
 from initrules.evaluation import evaluate
-from initrules.findings import listed
+from initrules.findings import Gathered, error, listed
 from initrules.inventory import Inventory
 from initrules.matcher import Matcher
-from initrules.near import way_to_meet
+from initrules.near import one_edit_away, strays, way_to_meet
 from initrules.rules import Rule
-from initrules.ruleset import RuleSet
 from initrules.scope import Scopes
 
 
@@ -25,7 +24,6 @@ from initrules.scope import Scopes
 class Evidence:
     """What the checks look at."""
 
-    rules: RuleSet
     inventory: Inventory
     matcher: Matcher
     scopes: Scopes
@@ -44,6 +42,7 @@ def rule_findings(evidence: Evidence) -> Iterator[Finding]:
         yield from group.findings
         yield from _claims_nothing(evidence, group)
         yield from _unmet_keys(evidence, group)
+        yield from _unmet_patterns(evidence, group)
         yield from _dead(evidence, order, group)
         yield from _decides(evidence, order, group)
     yield from _locks_that_disagree(evidence)
@@ -54,57 +53,86 @@ def rule_findings(evidence: Evidence) -> Iterator[Finding]:
 
 def _claims_nothing(evidence: Evidence, group: RuleClaims) -> Iterator[Finding]:
     rule = group.rule
-    if group.claims or group.frozen or rule.optional or group.findings:
+    if not _nothing(group) or rule.optional:
         return
-    if group.modules:
-        keys = ", ".join(f"'{d.key}'" for d in rule.declarations)
-        message = (
-            f"the rule '{rule.name}' claims nothing: its selector meets {_modules(group.modules)}, none with {keys}"
-        )
-        if any(one.where for one in rule.select):
-            message = f"the rule '{rule.name}' claims nothing: 'where' is false for all of {_modules(group.modules)}"
-        hint = _nearest_key(evidence, group)
+    met = _modules(group.modules)
+    if not group.modules:
+        reason, hint = f"no module meets {rule.text}", way_to_meet(evidence.matcher, rule.select)
+    elif group.untrue:
+        reason, hint = f"'where' is false for all of {met}", ""
+    elif group.excluded:
+        paths = listed(evidence.paths(sorted(group.excluded)))
+        reason, hint = f"its selector meets {met}, and 'not' meets another name of {paths}", ""
     else:
-        message = f"the rule '{rule.name}' claims nothing: no module meets {rule.text}"
-        hint = way_to_meet(evidence.matcher, rule.select)
+        keys = ", ".join(dict.fromkeys(f"'{d.key}'" for d in rule.declarations))
+        reason, hint = f"its selector meets {met}, none with {keys}", _nearest_key(evidence, group)
     yield Finding(
         "claims-nothing",
         Severity.ERROR,
-        message,
+        f"the rule '{rule.name}' claims nothing: {reason}",
         rule.span,
         f"{hint} If that is right for some models, add 'optional: true'.".lstrip(),
         rule.name,
     )
 
 
+def _nothing(group: RuleClaims) -> bool:
+    """Whether a rule claims nothing; passing over frozen parameters counts as claiming."""
+    return not (group.claims or group.frozen or group.findings)
+
+
 def _modules(count: int) -> str:
     return f"{count} module{'s' * (count != 1)}"
 
 
+def _locals(evidence: Evidence, rule: Rule) -> set[str]:
+    names = evidence.matcher.meetings(rule.select)
+    return {local for name in names for local, _ in evidence.matcher.owned(name)}
+
+
 def _nearest_key(evidence: Evidence, group: RuleClaims) -> str:
-    names = evidence.matcher.meetings(group.rule.select)
-    locals_ = {local for name in names for local, _ in evidence.matcher.owned(name)}
+    locals_ = _locals(evidence, group.rule)
     if not locals_:
         return "These modules own no parameters; select the layers inside them."
     return suggestion(group.rule.declarations[0].key.text, locals_)
 
 
 def _unmet_keys(evidence: Evidence, group: RuleClaims) -> Iterator[Finding]:
-    if not group.claims:
+    """Keys that decide nothing, where the rule as a whole is no error."""
+    rule = group.rule
+    if not group.modules or (_nothing(group) and not rule.optional):
         return
-    names = evidence.matcher.meetings(group.rule.select)
-    locals_ = {local for name in names for local, _ in evidence.matcher.owned(name)}
+    locals_ = _locals(evidence, rule)
     for declaration in group.unmet:
-        near = nearest(declaration.key.text, locals_, cutoff=0.8) if declaration.key.literal else None
-        severity = Severity.WARNING if near else Severity.INFO
-        hint = f"Did you mean '{near}'?" if near else None
+        near = one_edit_away(declaration.key.text, locals_) if declaration.key.literal else None
         yield Finding(
             "unmet-key",
-            severity,
-            f"the key '{declaration.key}' of rule '{group.rule.name}' meets no parameter",
+            Severity.WARNING if near else Severity.INFO,
+            f"the key '{declaration.key}' of rule '{rule.name}' meets no parameter",
             declaration.key.span,
-            hint,
-            group.rule.name,
+            f"Did you mean '{near}'?" if near else None,
+            rule.name,
+        )
+    for declaration in group.beaten:
+        message = f"the key '{declaration.key}' of rule '{rule.name}' decides nothing: other keys fit better"
+        yield Finding("unmet-key", Severity.INFO, message, declaration.key.span, None, rule.name)
+
+
+def _unmet_patterns(evidence: Evidence, group: RuleClaims) -> Iterator[Finding]:
+    """Alternatives of a selector that meet nothing while others do; optional rules serve many models."""
+    rule = group.rule
+    if not group.modules:
+        return
+    for stray in strays(evidence.matcher, rule.select):
+        if rule.optional and not stray.near:
+            continue
+        yield Finding(
+            "unmet-pattern",
+            Severity.WARNING if stray.near else Severity.INFO,
+            f"'{stray.text}' in the selector of rule '{rule.name}' meets no module",
+            stray.span,
+            f"Did you mean '{stray.near}'?" if stray.near else None,
+            rule.name,
         )
 
 
@@ -122,15 +150,29 @@ def _dead(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Finding
     message = (
         f"the rule '{rule.name}' decides nothing: {names} take{'s' * (len(takers) == 1)} all {count} that it claims"
     )
-    own_file = all(taker.span.file == rule.span.file for taker in takers.values())
     if rule.default:
         yield Finding("dead-default", Severity.INFO, message, rule.span, None, rule.name)
-    elif own_file:
-        hint = f"Move it below {'them' if len(takers) > 1 else 'that rule'}, or delete it."
-        yield Finding("dead-rule", Severity.ERROR, message, rule.span, hint, rule.name)
+    elif all(taker.span.file == rule.span.file for taker in takers.values()):
+        yield Finding("dead-rule", Severity.ERROR, message, rule.span, _way_to_live(rule, takers), rule.name)
     else:
-        hint = f"If that is meant, write 'remove: [{rule.name}]' in the overlay."
-        yield Finding("overridden-rule", Severity.WARNING, message, rule.span, hint, rule.name)
+        yield Finding("overridden-rule", Severity.WARNING, message, rule.span, _way_out(order, evidence), rule.name)
+
+
+def _way_to_live(rule: Rule, takers: Mapping[str, Rule]) -> str:
+    """What to do about a rule that loses everything to rules of its own file."""
+    if any(taker.lock for taker in takers.values()) and not rule.lock:
+        return "A locked rule beats it wherever it stands: make the selectors disjoint, or delete it."
+    return f"Move it below {'them' if len(takers) > 1 else 'that rule'}, or delete it."
+
+
+def _way_out(order: int, evidence: Evidence) -> str:
+    """What to do about a rule that loses everything to rules of other files."""
+    rule = evidence.claims[order].rule
+    above = {contest.winner.rule.name for contest in evidence.contests
+             if contest.winner.order < order and any(claim.order == order for claim in contest.claims)}  # fmt: skip
+    if above:
+        return f"If it should win, write 'unlock: [{', '.join(sorted(above))}]' in the file that extends."
+    return f"If that is meant, write 'remove: [{rule.name}]' in the overlay."
 
 
 def _decides(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Finding]:
@@ -145,8 +187,9 @@ def _decides(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Find
     won = won_parameters(evidence, order, rule)
     if len(won) == wanted or (rule.optional and not won):
         return
-    hint = f"It wins {listed(evidence.paths(won))}." if won else None
-    message = f"the rule '{rule.name}' must decide {expression_value(wanted)} parameters and decides {len(won)}"
+    shown = expression_value(wanted)
+    hint = "Change the number or the selector" + (f"; it wins {listed(evidence.paths(won))}." if won else ".")
+    message = f"the rule '{rule.name}' must decide {shown} parameter{'s' * (shown != '1')} and decides {len(won)}"
     yield Finding("decides", Severity.ERROR, message, rule.decides.span, hint, rule.name, evidence.paths(won))
 
 
@@ -162,69 +205,79 @@ def won_parameters(evidence: Evidence, order: int, rule: Rule) -> list[int]:
 
 
 def _locks_that_disagree(evidence: Evidence) -> Iterator[Finding]:
+    """Two locks of different value; one finding for all parameters that two declarations meet."""
+    problems = Gathered()
     for contest in evidence.contests:
-        locked = [claim for claim in contest.claims if claim.rule.lock]
-        for other in locked[1:]:
-            if not _differ(evidence, locked[0], other):
-                continue
-            path = evidence.inventory.parameters[contest.parameter].path
-            message = (
-                f"the locked rules '{other.rule.name}' and '{locked[0].rule.name}' disagree about '{path}': "
-                f"{other.declaration.text} against {locked[0].declaration.text}"
-            )
-            hint = f"The other stands at {other.declaration.span.place}; unlock one, or make their selectors disjoint."
-            yield Finding(
-                "locks-disagree",
-                Severity.ERROR,
-                message,
-                locked[0].declaration.span,
-                hint,
-                locked[0].rule.name,
-                (path,),
-            )
+        first, *others = [claim for claim in contest.claims if claim.rule.lock] or [contest.winner]
+        for other in others:
+            if _differ(evidence, first, other):
+                message = f"the locked rules '{other.rule.name}' and '{first.rule.name}' disagree about"
+                place = other.declaration.span.place
+                hint = f"The other stands at {place}; unlock one, or make their selectors disjoint."
+                values = f": {other.declaration.text} against {first.declaration.text}"
+                path = evidence.inventory.parameters[contest.parameter].path
+                finding = error("locks-disagree", message, first.declaration.span, hint, first.rule.name)
+                problems.add(finding, path, values)
+    yield from problems.findings()
 
 
 def _differ(evidence: Evidence, one: Claim, other: Claim) -> bool:
+    """Whether two claims on one parameter want different values, however they are written."""
     try:
-        return evidence.evaluated(one) != evidence.evaluated(other)
+        first, second = _meant(evidence, one), _meant(evidence, other)
     except EvaluationError:
         return one.declaration.text != other.declaration.text
+    return first != second
+
+
+def _meant(evidence: Evidence, claim: Claim) -> object:
+    """What a claim comes to: one number for a constant, else its actions and the std they give."""
+    actions = evidence.evaluated(claim)
+    if claim.declaration.prop != "set" or len(actions) != 1:
+        return actions
+    parameter = evidence.inventory.parameters[claim.parameter]
+    target = evidence.scopes.target(parameter, claim.names[0])
+    if parameter.lazy or actions[0].problem(target) is not None:
+        return actions
+    moments = actions[0].moments(target)
+    if moments is not None and moments.std == 0:
+        return moments.mean
+    owner = evidence.inventory.module_of(claim.names[0].owner).types if actions[0].name == "reset" else ()
+    return actions, moments, owner
 
 
 def _alias_disagreements(evidence: Evidence) -> Iterator[Finding]:
     """Rules that meet one tensor by different names only, and want different values."""
-    seen: set[tuple[int, int, str]] = set()
+    found: dict[tuple[int, int, str], list[tuple[Claim, Claim]]] = {}
     for contest in evidence.contests:
-        if len(evidence.inventory.parameters[contest.parameter].names) == 1:
-            continue
         winner = contest.winner
         for loser in contest.claims[1:]:
-            key = (winner.order, loser.order, contest.prop)
-            apart = not set(winner.names) & set(loser.names)
+            weaker_on_purpose = loser.rule.default and not winner.rule.default
             both_locked = winner.rule.lock and loser.rule.lock
-            if key in seen or not apart or both_locked or not _differ(evidence, winner, loser):
-                continue
-            if loser.rule.default:
-                continue  # a default is weaker on purpose
-            seen.add(key)
-            yield _alias_finding(winner, loser)
+            apart = not set(winner.names) & set(loser.names)
+            if apart and not weaker_on_purpose and not both_locked and _differ(evidence, winner, loser):
+                found.setdefault((winner.order, loser.order, contest.prop), []).append((winner, loser))
+    for pairs in found.values():
+        yield _alias_finding(evidence, pairs)
 
 
-def _alias_finding(winner: Claim, loser: Claim) -> Finding:
+def _alias_finding(evidence: Evidence, pairs: Sequence[tuple[Claim, Claim]]) -> Finding:
+    winner, loser = pairs[0]
+    more = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
     return Finding(
         "alias-disagreement",
         Severity.WARNING,
         f"the rules '{loser.rule.name}' and '{winner.rule.name}' meet one tensor by different names, "
-        f"'{loser.names[0]}' and '{winner.names[0]}', and want different values; '{winner.rule.name}' wins",
+        f"'{loser.names[0]}' and '{winner.names[0]}'{more}, and want different values; '{winner.rule.name}' wins",
         winner.declaration.span,
-        f"Exclude one name with 'not', or lock the rule that is meant: '{loser.rule.name}' or '{winner.rule.name}'.",
+        f"Exclude one of the names with 'not'; the other value stands at {loser.declaration.span.place}.",
         winner.rule.name,
-        (winner.names[0].path,),
+        evidence.paths([pair[0].parameter for pair in pairs]),
     )
 
 
 def _contested(evidence: Evidence) -> Iterator[Finding]:
-    """Rules of one tier that overlap: which takes how many from which."""
+    """Plain rules that overlap: which takes how many from which."""
     overlaps: dict[tuple[int, int], tuple[Claim, Claim, set[int]]] = {}
     for contest in evidence.contests:
         winner = contest.winner
@@ -239,9 +292,10 @@ def _contested(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _frozen(evidence: Evidence) -> Iterator[Finding]:
-    passed = sorted({parameter for group in evidence.claims for parameter in group.frozen})
+    """One finding that counts the frozen parameters that nobody claims."""
     claimed = {contest.parameter for contest in evidence.contests}
-    passed = [parameter for parameter in passed if parameter not in claimed]
+    parameters = enumerate(evidence.inventory.parameters)
+    passed = [position for position, parameter in parameters if parameter.frozen and position not in claimed]
     if passed:
         paths = evidence.paths(passed)
         message = f"{len(paths)} frozen parameter{'s' * (len(paths) != 1)} passed over: {listed(paths)}"

@@ -9,18 +9,20 @@ from collections.abc import Iterator, Sequence
 
 from initrules.decision import Row
 from initrules.errors import Finding, Severity
-from initrules.findings import listed
+from initrules.findings import Gathered, error, listed
 from initrules.inventory import Inventory
 
 
 def value_findings(inventory: Inventory, rows: Sequence[Row], *, unmatched: str) -> Iterator[Finding]:
     """Findings about values: parameters nobody claims, and values that do harm."""
     yield from _unclaimed(rows, strict=unmatched == "error")
+    problems = Gathered()
     for row in rows:
-        yield from _norm_of_zero(row)
-        yield from _second_parametrization(row)
+        _norm_of_zero(row, problems)
+        _second_parametrization(row, problems)
         yield from _tied_parametrization(inventory, row)
         yield from _empty_cut(row)
+    yield from problems.findings()
 
 
 def _unclaimed(rows: Sequence[Row], *, strict: bool) -> Iterator[Finding]:
@@ -32,41 +34,32 @@ def _unclaimed(rows: Sequence[Row], *, strict: bool) -> Iterator[Finding]:
     message = f"{len(paths)} parameter{'s' * (len(paths) != 1)} without a rule: {listed(paths)}"
     hint = "Add a rule, or an entry of 'defaults'; 'keep' leaves a value on purpose."
     severity = Severity.ERROR if strict else Severity.INFO
-    yield Finding("unclaimed", severity, message, None, hint if strict else None, None, paths)
+    yield Finding("unclaimed", severity, message, None, hint, None, paths)
 
 
-def _norm_of_zero(row: Row) -> Iterator[Finding]:
+def _norm_of_zero(row: Row, problems: Gathered) -> None:
     """A weight that is divided by its own norm must not be zero."""
-    if row.moments is None or row.moments != (0.0, 0.0) or row.value is None:
+    value = row.value
+    if value is None or row.moments != (0.0, 0.0):
         return
     decision = row.decisions.get("parametrize")
     wraps = [action.name for action in decision.actions if getattr(action, "nan_on_zero", False)] if decision else []
+    blamed = decision if decision and wraps else value
     wraps += [name for name in row.parameter.parametrized if name in {"spectral_norm", "weight_norm"}]
     if wraps:
-        place = f" (set at {row.value.span.place})" if decision else ""
-        yield Finding(
-            "norm-of-zero",
-            Severity.ERROR,
-            f"{wraps[0]} divides '{row.path}' by its norm, and its value is zero{place}: the result is NaN",
-            decision.span if decision else row.value.span,
-            "Leave the last layer out of the rule that wraps it, or give it a small value.",
-            decision.rule if decision else row.value.rule,
-            (row.path,),
-        )
+        hint = "Leave the last layer out of the rule that wraps it, or give it a small value."
+        place = f" (set at {value.span.place})" if blamed is decision else ""
+        after = f" by its norm, and its value is zero{place}: the result is NaN"
+        problems.add(error("norm-of-zero", f"{wraps[0]} divides", blamed.span, hint, blamed.rule), row.path, after)
 
 
-def _second_parametrization(row: Row) -> Iterator[Finding]:
+def _second_parametrization(row: Row, problems: Gathered) -> None:
     decision = row.decisions.get("parametrize")
     if decision and decision.writes and row.parameter.parametrized:
-        yield Finding(
-            "second-parametrization",
-            Severity.ERROR,
-            f"'{row.path}' is already wrapped in {', '.join(row.parameter.parametrized)}",
-            decision.span,
-            "Wrap it once: in the model, or by a rule.",
-            decision.rule,
-            (row.path,),
-        )
+        wraps = ", ".join(row.parameter.parametrized)
+        hint = "Wrap it once: in the model, or by a rule."
+        message = f"{decision.actions[0].name} comes on top of {wraps}, which is already around"
+        problems.add(error("second-parametrization", message, decision.span, hint, decision.rule), row.path)
 
 
 def _tied_parametrization(inventory: Inventory, row: Row) -> Iterator[Finding]:
