@@ -15,7 +15,6 @@ from initrules.expression import (
     CONSTANTS,
     FUNCTIONS,
     MAX_EXPONENT,
-    QUERIES,
     Expression,
     Scalar,
     Value,
@@ -292,10 +291,12 @@ class _Evaluator:
         """The names and attributes in an expression that cannot be computed, with their values."""
         inner = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
         inner |= {id(n.value) for n in ast.walk(node) if isinstance(n, ast.Attribute)}
-        leaves = [n for n in ast.walk(node) if isinstance(n, ast.Attribute | ast.Name) and id(n) not in inner]
-        for leaf in {ast.unparse(n): n for n in leaves}.values():
-            with contextlib.suppress(EvaluationError):  # what get() asks for may be absent
-                yield ast.unparse(leaf), self.value(leaf)
+        seen: set[str] = set()
+        for leaf in ast.walk(node):
+            if isinstance(leaf, ast.Attribute | ast.Name) and id(leaf) not in inner and ast.unparse(leaf) not in seen:
+                seen.add(ast.unparse(leaf))
+                with contextlib.suppress(EvaluationError):  # what get() asks for may be absent
+                    yield ast.unparse(leaf), self.value(leaf)
 
     def _compare(self, node: ast.Compare) -> bool:
         values = [self.value(side) for side in (node.left, *node.comparators)]
