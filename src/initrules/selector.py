@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from initrules import expression
-from initrules.document import MappingNode, Node, ScalarNode, SequenceNode
+from initrules.document import MappingNode, Node, ScalarNode, SequenceNode, resolve
 from initrules.errors import PatternSyntaxError, Problems, RuleError, SelectorSyntaxError, suggestion
 from initrules.expression import Expression
 from initrules.pattern import Pattern, TypePattern, name_pattern, path_pattern, type_pattern
@@ -52,30 +52,52 @@ class Selector:
 
     def captures(self) -> Iterator[str]:
         """Every name that the selector can bind."""
-        for pattern in (*self.path, *self.name, *(kind.pattern for kind in self.type)):
+        for pattern in self._patterns():
             yield from pattern.names
         for nested in (*self.parent, *self.inside, *self.next):
             yield from nested.captures()
+
+    def capture_span(self, name: str) -> Span:
+        """Where the pattern stands that binds a name."""
+        for pattern in self._patterns():
+            if name in pattern.names:
+                return pattern.span.part(pattern.text, max(0, pattern.text.find(f"<{name}>")), len(name) + 2)
+        nested = (one for one in (*self.parent, *self.inside, *self.next) if name in one.captures())
+        return next((one.capture_span(name) for one in nested), self.span)
+
+    def _patterns(self) -> Iterator[Pattern]:
+        yield from (*self.path, *self.name, *(kind.pattern for kind in self.type))
 
     def __str__(self) -> str:
         return self.text
 
 
-def read(node: Node, *, nested: bool = False) -> tuple[Selector, ...]:
-    """The selectors that a node holds: one, or any of a list. Raises ``Problems`` with all of them."""
-    if isinstance(node, SequenceNode):
-        return tuple(one for item in node.items for one in read(item, nested=nested))
+def read(node: Node) -> tuple[Selector, ...]:
+    """The selectors that a node holds: one, or any of a list. Raises ``Problems`` with all of them.
+
+    The schema has looked at the keys and types, so that a nested selector has no ``where``.
+    """
     if isinstance(node, ScalarNode):
         return (Selector(path=(path_pattern(node.text, node.span),), span=node.span, text=node.text),)
-    return (_Reader(node, nested=nested).selector(),)
+    if isinstance(node, MappingNode):
+        return (_Reader(node).selector(),)
+    found: list[Selector] = []
+    problems: list[RuleError] = []
+    for item in node.items:
+        try:
+            found.extend(read(item))
+        except RuleError as error:
+            problems.append(error)
+    if problems:
+        raise Problems(problems)
+    return tuple(found)
 
 
 class _Reader:
     """Reads one mapping and collects every problem in it."""
 
-    def __init__(self, node: MappingNode, *, nested: bool) -> None:
+    def __init__(self, node: MappingNode) -> None:
         self.node = node
-        self.nested = nested
         self.problems: list[RuleError] = []
 
     def selector(self) -> Selector:
@@ -117,7 +139,7 @@ class _Reader:
         if node is None:
             return ()
         try:
-            return read(node, nested=True)
+            return read(node)
         except RuleError as error:
             self.problems.extend(error.problems)
             return ()
@@ -125,7 +147,7 @@ class _Reader:
     def _picks(self) -> tuple[Pick, ...]:
         picks: list[Pick] = []
         for node in self._scalars("pick"):
-            value = node.value
+            value = resolve(node.text)
             if isinstance(value, int) and not isinstance(value, bool):
                 picks.append(value)
             elif value in PICKS:
@@ -138,27 +160,19 @@ class _Reader:
     def _where(self) -> tuple[Expression, ...]:
         found = []
         for node in self._scalars("where"):
-            self._refuse_nested("where", node.span)
+            value = node.value
             try:
-                found.append(expression.parse(node.text, node.span))
+                if isinstance(value, bool):
+                    found.append(expression.number(value, node.span, node.text))
+                else:
+                    found.append(expression.parse(node.text, node.span))
             except RuleError as error:
                 self.problems.append(error)
         return tuple(found)
 
     def _frozen(self) -> bool:
         nodes = self._scalars("frozen")
-        if not nodes:
-            return False
-        self._refuse_nested("frozen", self.node.key_span("frozen"))
-        return nodes[0].value is True
-
-    def _refuse_nested(self, key: str, span: Span) -> None:
-        if self.nested:
-            self.problems.append(
-                SelectorSyntaxError(
-                    f"'{key}' does not stand in a nested selector", span, "Move it to the rule's own 'select'."
-                )
-            )
+        return bool(nodes) and nodes[0].value is True
 
     def _check_captures(self, selector: Selector) -> None:
         groups = [
@@ -174,7 +188,9 @@ class _Reader:
             for name in sorted(group & seen):
                 self.problems.append(
                     SelectorSyntaxError(
-                        f"the capture '<{name}>' is bound by two keys", self.node.span, "Give each a name of its own."
+                        f"the capture '<{name}>' is bound by two keys",
+                        selector.capture_span(name),
+                        "Give each a name of its own.",
                     )
                 )
             seen |= group
