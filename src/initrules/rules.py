@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from initrules import expression, schema, selector
+from initrules import expression, selector, structure
 from initrules.actions.table import BUILTIN, Tables
 from initrules.calls import Call, parse_value, read_calls, read_option
 from initrules.document import MappingNode, Node, ScalarNode, SequenceNode, parse
 from initrules.errors import Problems, RuleError, SchemaError
 from initrules.expression import Expression
 from initrules.pattern import Pattern, key_pattern, path_pattern
+from initrules.schema import EXPECTATION
 from initrules.selector import Selector, spelled
 from initrules.source import Span
 
@@ -107,7 +108,7 @@ class _Reader:
         self.root = root
         self.name = file
         self.tables = tables
-        found = schema.problems(root, tables)
+        found = structure.problems(root, tables)
         self.problems: list[RuleError] = [problem for problem, _ in found]
         self._broken = {id(node) for _, node in found if node is not None}
 
@@ -192,16 +193,21 @@ class _Reader:
     def _expectations(self) -> Iterator[Expectation]:
         for node in self._items("expect"):
             kinds = [key for key, _ in node.entries if key.text in {"output", "gradient"}]
+            if len(kinds) != 1 and any(key.text not in EXPECTATION for key, _ in node.entries):
+                continue  # the schema has named the misspelt key
             if len(kinds) != 1:
                 hint = "Write {output: PATH, near: ...} or {gradient: PATH, reaches: true}."
                 self.problems.append(SchemaError("an expectation needs either 'output' or 'gradient'", node.span, hint))
                 continue
             patterns = [self._path(item) for item in self._scalars(node.get(kinds[0].text))]
-            values = {key.text: self._expected(value) for key, value in node.entries if key not in kinds}
+            values = {key.text: self._expected(value) for key, value in node.entries if self._has_value(key, value)}
             yield Expectation(kinds[0].text, tuple(p for p in patterns if p), values, kinds[0].span)
 
     def _path(self, node: ScalarNode) -> Pattern | None:
         return self._try(lambda: path_pattern(node.text, node.span), None)
+
+    def _has_value(self, key: ScalarNode, value: Node) -> bool:
+        return key.text in EXPECTATION and key.text not in {"output", "gradient"} and self._sound(value)
 
     def _expected(self, node: Node) -> Any:
         if isinstance(node, SequenceNode):
@@ -227,8 +233,8 @@ class _Reader:
             select=self._try(lambda: selector.read(select), ()) if select and self._sound(select) else (),
             declarations=declarations,
             default=default,
-            lock=self._text("lock", node) == "true",
-            optional=self._text("optional", node) == "true",
+            lock=_is_true(node.get("lock")),
+            optional=_is_true(node.get("optional")),
             decides=self._try(lambda: parse_value(decides), None) if isinstance(decides, ScalarNode) else None,
             text=spelled(select) if select else "",
         )
@@ -253,6 +259,10 @@ class _Reader:
         calls = self._try(lambda: read_value(prop, value, self.tables), nothing)
         if pattern and calls:
             yield Declaration(prop, pattern, calls, value.span, spelled(value))
+
+
+def _is_true(node: Node | None) -> bool:
+    return isinstance(node, ScalarNode) and node.value is True
 
 
 def _value_span(node: MappingNode, key: str) -> Span:
