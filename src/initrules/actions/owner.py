@@ -98,7 +98,11 @@ def _real(parsed: Expression, x: float) -> float:
 
 
 def inverse(function: Callable[[float], float], value: float, text: str) -> float:
-    """The x in ±1e6 with function(x) = value, by bisection of a monotone function."""
+    """The x in ±1e6 with function(x) = value, by bisection of a monotone function.
+
+    Where a whole stretch gives the value, as with ``max(x, 0)``, the end nearest to 0. A value that
+    is only reached by rounding, as 1 by a sigmoid, is not reached.
+    """
 
     def at(x: float) -> float | None:
         try:
@@ -106,20 +110,40 @@ def inverse(function: Callable[[float], float], value: float, text: str) -> floa
         except ExpressionError:
             return None
 
-    points = [p for p in ((x, at(x)) for x in _grid()) if p[1] is not None]
-    rising = [b[1] >= a[1] for a, b in pairwise(points) if a[1] != b[1]]  # type: ignore[operator]
-    if rising and any(rising) and not all(rising):
+    points = [(x, found) for x, found in ((x, at(x)) for x in _grid()) if found is not None]
+    changes = [b - a for (_, a), (_, b) in pairwise(points) if abs(b - a) > _NOISE * (abs(a) + abs(b))]
+    if changes and min(changes) < 0 < max(changes):
         raise ExpressionError(f"'{text}' rises and falls, so that it has no single inverse")
+    exact = [x for x, found in points if found == 0]
+    if exact:
+        return _edge(at, min(exact, key=abs), value, text)
     for (low, below), (high, above) in pairwise(points):
-        if below == 0:
-            return low
-        if below * above < 0:  # type: ignore[operator]
-            return _bisect(at, low, high, below)  # type: ignore[arg-type]
-    if points and points[-1][1] == 0:
-        return points[-1][0]
-    reached = sorted(p[1] + value for p in points)  # type: ignore[operator]
+        if below * above < 0:
+            return _bisect(at, low, high, below)
+    reached = sorted(found + value for _, found in points)
     span = f"between {reached[0]:.4g} and {reached[-1]:.4g}" if reached else "not defined anywhere"
     raise ExpressionError(f"no bias gives the output {value:.4g}: '{text}' is {span}")
+
+
+_NOISE = 1e-9  # relative; differences below it are rounding, not a change of direction
+_FLAT = 1e-6  # a slope below it is saturation: a step of 1 in the bias would not be seen in the output
+
+
+def _edge(at: Callable[[float], float | None], x: float, value: float, text: str) -> float:
+    """The point nearest to 0 at which the value is still reached, if the function moves beyond it."""
+    low, high = 0.0, x  # at ``high`` the value is reached, at ``low`` it is not, or there is no value
+    if x == 0 or at(low) == 0:
+        return 0.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        if middle in {low, high}:
+            break
+        low, high = (low, middle) if at(middle) == 0 else (middle, high)
+    step = max(1.0, abs(high)) * 1e-3
+    around = [abs(found) for found in (at(high - step), at(high + step)) if found is not None]
+    if max(around, default=0.0) < _FLAT * step:
+        raise ExpressionError(f"no bias gives the output {value:.4g}: '{text}' only comes near it")
+    return high
 
 
 def _grid() -> list[float]:
