@@ -13,15 +13,20 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from initrules import planning
+from initrules.actions import chain
+from initrules.actions.base import Draw
 from initrules.decision import Decision, Row
-from initrules.draw import KeyedDraw, seeded_globally, stream_key
+from initrules.draw import Elsewhere, KeyedDraw, seeded_globally, stream_key
 from initrules.errors import ApplyError, Problems, RuleError
+from initrules.global_draw import GlobalDraw
+from initrules.places import Place, materialise_, places_of, unwritable
 from initrules.planning import PlanData
-from initrules.survey import modules_by_path, survey
-from initrules.wrapping import is_finite, settle_, wrap_, write_through_
+from initrules.sequence import in_order
+from initrules.sources import NO_SOURCES, Sources
+from initrules.survey import survey
+from initrules.wrapping import divides_by_zero, is_finite, settle_, wrap_, write_through_
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +52,24 @@ def apply_(
     planned: PlanData,
     *,
     seed: int = 0,
+    sources: Sources = NO_SOURCES,
     device: str | torch.device | None = None,
     on_row: Callable[[], None] | None = None,
 ) -> Record:
     """Write every decision of a plan into ``model``, in place.
 
-    A parameter's value depends on (seed, canonical name) and its action alone. ``device``: where a
-    model on the meta device is materialised, by default the CPU. ``on_row`` is called after each row.
+    A parameter's value depends on (seed, canonical name) and its action alone; with ``stream: global``
+    it is drawn from torch's own generator instead, and ``seed`` is not used. ``sources``: the
+    checkpoints that ``load`` reads. ``device``: where a model on the meta device is materialised, by
+    default the CPU. ``on_row`` is called after each row.
     Raises ``Problems`` before the first write when anything can be known to fail, ``WriteError``
     when a write fails after that.
     """
-    current = _same_decisions(model, planned)
-    places = _places(model)
+    current = _same_decisions(model, planned, sources)
+    places = places_of(model)
     home = _usable(device or "cpu")
     with torch.inference_mode(mode=False), torch.no_grad():
-        writer = _Writer(current, places, seed)
+        writer = _Writer(current, places, seed, sources)
         problems = [*_plan_problems(current), *_problems(current, places)]
         problems = problems or list(writer.rehearsal())
         if problems:
@@ -81,7 +89,7 @@ def _usable(device: str | torch.device) -> torch.device:
     return found
 
 
-def _same_decisions(model: Any, planned: PlanData) -> PlanData:
+def _same_decisions(model: Any, planned: PlanData, sources: Sources) -> PlanData:
     """The plan for this very model; refuses when a decision would differ from the plan given."""
     inventory = survey(model)
     if inventory.fingerprint() == planned.inventory.fingerprint():
@@ -91,8 +99,9 @@ def _same_decisions(model: Any, planned: PlanData) -> PlanData:
             planned.tallies,
             planned.rules,
             inventory,
+            planned.transfers,
         )
-    current = planning.make(planned.rules, inventory)
+    current = planning.make(planned.rules, inventory, sources.catalogs)
     if current.fingerprint() != planned.fingerprint():
         raise ApplyError(
             f"this is not the model that was planned: {_difference(planned, current)}",
@@ -116,56 +125,12 @@ def _difference(planned: PlanData, current: PlanData) -> str:
     return f"{len(changed)} parameters would be decided differently, the first is '{changed[0]}'"
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where one name of a parameter lives in the model."""
-
-    owner: nn.Module
-    local: str
-
-    @property
-    def parametrized(self) -> bool:
-        return parametrize.is_parametrized(self.owner, self.local)
-
-    @property
-    def chain(self) -> Any:
-        """The parametrizations of a parametrized weight."""
-        return self.owner.parametrizations[self.local]  # type: ignore[index]
-
-    def tensor(self) -> torch.Tensor:
-        """The tensor that is stored: of a parametrized weight the first original."""
-        if self.parametrized:
-            original: torch.Tensor = self.chain.original if self.chain.is_tensor else self.chain.original0
-            return original
-        stored = self.owner._parameters.get(self.local)
-        found = self.owner._buffers[self.local] if stored is None else stored
-        assert found is not None
-        return found
-
-    def replace(self, tensor: torch.Tensor) -> None:
-        """Put another tensor in its place."""
-        setattr(self.owner, self.local, tensor)  # some modules, RNNs among them, keep a list of their own
-
-
-def _places(model: Any) -> Mapping[str, _Place]:
-    """The owner and local name behind every name in the inventory."""
-    found: dict[str, _Place] = {}
-    for path, _, module in modules_by_path(model):
-        if isinstance(module, nn.Module):
-            prefix = f"{path}." if path else ""
-            locals_ = [*module._parameters, *module._buffers]
-            if parametrize.is_parametrized(module):
-                locals_ += list(module.parametrizations)  # type: ignore[arg-type]
-            found.update((prefix + local, _Place(module, local)) for local in locals_)
-    return found
-
-
 def _plan_problems(planned: PlanData) -> Iterator[RuleError]:
     for finding in planned.errors:
         yield ApplyError(finding.message, finding.span, finding.hint)
 
 
-def _problems(planned: PlanData, places: Mapping[str, _Place]) -> Iterator[RuleError]:
+def _problems(planned: PlanData, places: Mapping[str, Place]) -> Iterator[RuleError]:
     """Everything about the live tensors that would make a write fail."""
     on_meta = [row for row in planned.rows if row.parameter.device == "meta"]
     empty = [row.path for row in on_meta if row.value is None or row.value.actions[0].name == "keep"]
@@ -178,7 +143,7 @@ def _problems(planned: PlanData, places: Mapping[str, _Place]) -> Iterator[RuleE
     for row in planned.rows:
         place = places[row.path]
         if row.value is not None and row.value.writes:
-            problem = _unwritable(place, place.tensor())
+            problem = unwritable(place, place.tensor())
             if problem:
                 yield ApplyError(f"'{row.path}' {problem}", row.value.span)
         wrap = row.decisions.get("parametrize")
@@ -186,42 +151,15 @@ def _problems(planned: PlanData, places: Mapping[str, _Place]) -> Iterator[RuleE
             yield from _unwrappable(row, wrap, place)
 
 
-def _unwritable(place: _Place, tensor: torch.Tensor) -> str | None:
-    if tensor.is_inference():
-        return "was made in inference mode, so that it cannot be written"
-    if tensor.layout != torch.strided:
-        return f"is stored as {tensor.layout}, and only dense tensors can be written"
-    if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)):
-        return "is expanded: several of its entries are one number in memory"
-    if place.parametrized:
-        if tensor.device.type == "meta":
-            return "is parametrized and on the meta device; build the model on a real device"
-        lacking = [type(one).__name__ for one in place.chain if not hasattr(one, "right_inverse")]
-        if lacking:
-            return f"is wrapped in {lacking[0]}, which has no right_inverse to write through"
-    return None
-
-
-def _unwrappable(row: Row, wrap: Decision, place: _Place) -> Iterator[RuleError]:
+def _unwrappable(row: Row, wrap: Decision, place: Place) -> Iterator[RuleError]:
     if row.value is not None and row.value.writes:
         return  # the plan knows the new value
-    tensor = place.tensor()
-    divides = any(getattr(action, "nan_on_zero", False) for action in wrap.actions)
-    if divides and tensor.device.type != "meta" and not bool(tensor.any()):
+    if place.tensor().device.type != "meta" and divides_by_zero(wrap.actions[0], place.tensor()):
         yield ApplyError(
-            f"{wrap.actions[0].name} divides '{row.path}' by its norm, and the value it has is zero: the result is NaN",
+            f"{wrap.actions[0].name} divides '{row.path}' by a norm that is zero now: the result is NaN",
             wrap.span,
             "Give it a value with 'set', or leave it out of the rule.",
         )
-
-
-def _materialise(row: Row, places: Mapping[str, _Place], device: torch.device) -> None:
-    """Give a tensor on the meta device memory; all its names get the same one."""
-    old = places[row.path].tensor()
-    made = torch.empty_strided(old.shape, old.stride(), dtype=old.dtype, device=device)
-    new = nn.Parameter(made, old.requires_grad) if isinstance(old, nn.Parameter) else made
-    for name in row.parameter.names:
-        places[name.path].replace(new)
 
 
 def _nothing() -> None:
@@ -231,23 +169,26 @@ def _nothing() -> None:
 class _Writer:
     """Runs the writing phases and keeps the record."""
 
-    def __init__(self, planned: PlanData, places: Mapping[str, _Place], seed: int) -> None:
+    def __init__(self, planned: PlanData, places: Mapping[str, Place], seed: int, sources: Sources) -> None:
         self.planned = planned
         self.places = places
         self.seed = seed
+        self.sources = sources
+        self.order = in_order(planned.rows, planned.inventory, planned.rules)
+        self._reset: dict[int, nn.Module] = {}
         self.written: list[str] = []
         self.wrapped: list[str] = []
 
     def rehearsal(self) -> Iterator[RuleError]:
         """Try on copies the writes that only the module's own code can judge."""
-        for row in self.planned.rows:
+        for row in self.order:
             place = self.places[row.path]
-            if row.value is None or not row.value.writes or not (place.parametrized or _resets_its_own_way(row, place)):
+            if row.value is None or not (place.parametrized or _must_be_tried(row, place)):
                 continue
             try:
                 value = self._value(row, row.value, place)
                 if place.parametrized:
-                    write_through_(copy.deepcopy(place.chain), value, self._key(row, "parametrize"))
+                    self._write_through(row, copy.deepcopy(place.chain), value)
             except Exception as error:  # noqa: BLE001  # whatever that code raises
                 hint = error.hint if isinstance(error, RuleError) else None
                 yield ApplyError(f"'{row.path}' cannot be written: {_message(error)}", row.value.span, hint)
@@ -256,13 +197,12 @@ class _Writer:
         for row in self.planned.rows:
             if self.places[row.path].tensor().device.type == "meta":
                 with self._named(row):
-                    _materialise(row, self.places, device)
-        # Buffers first: a reset method may read those of its module.
-        for row in sorted(self.planned.rows, key=lambda row: not row.parameter.buffer):
-            if row.value is not None and row.value.writes:
-                with self._named(row):
-                    self._write(row, row.value)
-                self.written.append(row.path)
+                    materialise_(row, self.places, device)
+        for row in self.order:
+            assert row.value is not None
+            with self._named(row):
+                self._write(row, row.value)
+            self.written.append(row.path)
             on_row()
         for row in self.planned.rows:
             wrap = row.decisions.get("parametrize")
@@ -290,29 +230,49 @@ class _Writer:
         place = self.places[row.path]
         value = self._value(row, decision, place)
         if place.parametrized:
-            write_through_(place.chain, value, self._key(row, "parametrize"))
+            self._write_through(row, place.chain, value)
         else:
             place.tensor().copy_(value)
+
+    def _write_through(self, row: Row, chain: Any, value: torch.Tensor) -> None:
+        key = self._key(row, "parametrize")
+        with seeded_globally(key):  # an orthogonal parametrization completes a matrix with random columns
+            write_through_(chain, value, key)
 
     def _key(self, row: Row, slot: str) -> int:
         return stream_key(self.seed, row.path, slot)
 
-    def _value(self, row: Row, decision: Decision, place: _Place) -> torch.Tensor:
+    def _value(self, row: Row, decision: Decision, place: Place) -> torch.Tensor:
         """The new value: drawn in working precision on the CPU, then cast to where it belongs."""
         stored = place.tensor()
-        value = torch.empty(row.parameter.shape, dtype=_working(stored.dtype), device="cpu")
-        for slot, action in enumerate(decision.actions):
-            if action.name == "keep":
-                value.copy_(place.chain() if place.parametrized else stored)
-                continue
-            draw = KeyedDraw(self._key(row, f"{slot}" if slot else ""), place.owner, place.local)
-            action.write_(value, row.target, draw)
-        if row.target.padding is not None and any(not action.transforms for action in decision.actions):
+        value = self._blank(row, stored)
+        if chain.keeps(decision.actions):
+            value.copy_(place.chain() if place.parametrized else stored)
+        chain.write_(decision.actions, value, row.target, self._draw(row, place))
+        if row.target.padding is not None and decision.actions[0].draws:
             value[row.target.padding] = 0
         value = value.to(stored.dtype)
         if not is_finite(value):
             raise ApplyError(f"its value would not be finite in {row.parameter.dtype}")
         return value if stored.device.type == "meta" else value.to(stored.device)
+
+    def _blank(self, row: Row, stored: torch.Tensor) -> torch.Tensor:
+        """Room for the new value: in working precision on the CPU; for global streams as it is stored."""
+        if self.planned.rules.stream == "global" and stored.device.type != "meta":
+            return torch.empty(row.parameter.shape, dtype=stored.dtype, device=stored.device)
+        return torch.empty(row.parameter.shape, dtype=_working(stored.dtype), device="cpu")
+
+    def _draw(self, row: Row, place: Place) -> Draw:
+        elsewhere = Elsewhere(self._other, self.sources.tensor)
+        if self.planned.rules.stream == "global":
+            return GlobalDraw(place.owner, place.local, elsewhere, self._reset)
+        return KeyedDraw(self.seed, row.path, place.owner, place.local, elsewhere)
+
+    def _other(self, path: str) -> torch.Tensor:
+        """Another parameter as it is now: written before, or left as it was."""
+        place = self.places[path]
+        found: torch.Tensor = place.chain() if place.parametrized else place.tensor()
+        return found
 
     def _wrap(self, row: Row, decision: Decision) -> None:
         place = self.places[row.path]
@@ -326,10 +286,11 @@ def _message(error: Exception) -> str:
     return error.message if isinstance(error, RuleError) else f"{type(error).__name__}: {error}"
 
 
-def _resets_its_own_way(row: Row, place: _Place) -> bool:
-    """Whether a reset method runs that is not torch's own."""
+def _must_be_tried(row: Row, place: Place) -> bool:
+    """Whether only a try can tell if the value exists: formulas, norms, and reset methods that are not torch's."""
     own = not type(place.owner).__module__.startswith("torch.nn.")
-    return own and row.value is not None and any(action.name == "reset" for action in row.value.actions)
+    names = {action.name for action in row.value.actions} if row.value is not None else set()
+    return bool(names & {"formula", "normalize", "parts"}) or (own and "reset" in names)
 
 
 def _working(dtype: torch.dtype) -> torch.dtype:

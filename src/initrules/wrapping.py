@@ -66,6 +66,13 @@ def refresh_spectral_norm_(norm: Any, weight: torch.Tensor, key: int) -> None:
     norm._v.copy_(right)
 
 
+def divides_by_zero(action: Any, weight: torch.Tensor) -> bool:
+    """Whether a norm that a new parametrization divides by is zero."""
+    if action.name == "weight_norm" and weight.ndim and action.dim >= 0:
+        return not bool(weight.movedim(action.dim, 0).unsqueeze(-1).flatten(1).any(dim=1).all())
+    return action.nan_on_zero and not bool(weight.any())
+
+
 def wrap_(owner: nn.Module, local: str, action: Any) -> None:
     """Register a parametrization on a weight, with torch's own function."""
     match action.name:

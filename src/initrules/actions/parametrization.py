@@ -45,6 +45,8 @@ class WeightNorm(Wrap):
         """The parameter must have the dimension, and no slice of it may be zero for good."""
         if self.dim == 0 and target.padding is not None:
             return f"weight_norm divides each row by its norm, and the padding row {target.padding} is zero"
+        if target.dtype.startswith("complex"):
+            return f"weight_norm cannot wrap {target.dtype}"
         return Wrap.problem(self, target) or _no_dimension(self.dim, -1, target)
 
 
