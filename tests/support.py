@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -42,6 +43,13 @@ def planned(rules: str, model: Any, **variables: object) -> PlanData:
     if variables:
         loaded = loaded.with_variables(variables)
     return planning.make(loaded, survey(model))
+
+
+def planned_files(folder: Path, model: Any, **files: str) -> PlanData:
+    """Plan by the last of these files, each given by its body as ``name="..."``, written to ``name.yaml``."""
+    for name, body in files.items():
+        (folder / f"{name}.yaml").write_text(f"initrules: 1\n{body}", encoding="utf-8")
+    return planning.make(ruleset.load(folder / f"{[*files][-1]}.yaml"), survey(model))
 
 
 def winners(plan: PlanData, prop: str = "set") -> dict[str, str]:

