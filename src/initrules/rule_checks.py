@@ -145,10 +145,14 @@ def _dead(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Finding
     for contest in evidence.contests:
         if any(claim.order == order for claim in contest.claims):
             takers[contest.winner.rule.name] = contest.winner.rule
+    if not takers:
+        yield from _loads_nothing(rule)
+        return
     names = " and ".join(f"'{name}' ({taker.span.place})" for name, taker in takers.items())
     count = len({claim.parameter for claim in group.claims})
+    claimed = f"all {count}" if count > 1 else "the one parameter"
     message = (
-        f"the rule '{rule.name}' decides nothing: {names} take{'s' * (len(takers) == 1)} all {count} that it claims"
+        f"the rule '{rule.name}' decides nothing: {names} take{'s' * (len(takers) == 1)} {claimed} that it claims"
     )
     if rule.default:
         yield Finding("dead-default", Severity.INFO, message, rule.span, None, rule.name)
@@ -156,6 +160,13 @@ def _dead(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Finding
         yield Finding("dead-rule", Severity.ERROR, message, rule.span, _way_to_live(rule, takers), rule.name)
     else:
         yield Finding("overridden-rule", Severity.WARNING, message, rule.span, _way_out(order, evidence), rule.name)
+
+
+def _loads_nothing(rule: Rule) -> Iterator[Finding]:
+    """Every module that the rule wanted to load went to the next claim."""
+    message = f"the rule '{rule.name}' loads nothing: no module that it claims fits the checkpoint"
+    hint = "The plan's list of what was refused says why; check 'key' of the source and 'name' of the load."
+    yield Finding("loads-nothing", Severity.WARNING, message, rule.span, hint, rule.name)
 
 
 def _way_to_live(rule: Rule, takers: Mapping[str, Rule]) -> str:
