@@ -137,6 +137,8 @@ def _line(context: str, problem: str, context_mark: Any, mark: Any, lines: Lines
         message, hint = "text after '|' or '>'", "Begin the text on the next line, or quote it."
     elif "expected the node content" in problem:
         message, hint = "a value cannot begin like this", "Write the value, or quote it."
+    elif "document" in problem and any(line.startswith("%") for line in lines.lines[: mark.line + 1]):
+        message, hint = "a YAML directive, which rule files do not have", "Leave out the line that begins with '%'."
     elif "document" in problem:
         message, hint = "a rule file does not begin like this", "Begin with the line 'initrules: 1'."
     return DocumentSyntaxError(message, span, hint) if message else None
