@@ -326,11 +326,11 @@ def test_low_precision_is_the_float32_value_cast(value: str, dtype: torch.dtype)
     assert same(full.to(dtype), low)
 
 
-def test_progress_is_reported_once_for_each_row() -> None:
+def test_progress_is_reported_once_for_each_write() -> None:
     model = chain("a", "b")
     calls: list[None] = []
-    apply_(model, planned(WEIGHT.format("ones"), model), on_row=lambda: calls.append(None))
-    assert len(calls) == len(stored_by_path(model))
+    record = apply_(model, planned(WEIGHT.format("ones"), model), on_row=lambda: calls.append(None))
+    assert len(calls) == len(record.written) == 2
 
 
 # What stays as it was

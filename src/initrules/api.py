@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from initrules import planning, report, ruleset
+from initrules import sources as checkpoints
 from initrules.actions.table import BUILTIN, Table
 from initrules.apply import Record
 from initrules.apply import apply_ as write_
@@ -18,6 +19,7 @@ from initrules.errors import Finding
 from initrules.groups import Group, param_groups
 from initrules.planning import PlanData
 from initrules.ruleset import RuleSet
+from initrules.sources import NO_SOURCES, Sources
 from initrules.survey import stored_by_path, survey
 
 
@@ -30,6 +32,7 @@ class Plan:
 
     data: PlanData
     model: Any
+    sources: Sources = NO_SOURCES
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -58,7 +61,8 @@ class Plan:
 
         Raises ``RuleError`` before the first write when anything can be known to fail.
         """
-        return write_(self.model if model is None else model, self.data, seed=seed, device=device)
+        target = self.model if model is None else model
+        return write_(target, self.data, seed=seed, sources=self.sources, device=device)
 
     def param_groups(self, lr: float, weight_decay: float = 0.0) -> list[Group]:
         """Groups for a torch optimizer: each trainable parameter once, with ``lr`` times its scale."""
@@ -81,18 +85,21 @@ def plan(
     *,
     vars: Mapping[str, object] | None = None,  # noqa: A002  # the rule files' own word
     actions: Table | None = None,
+    sources: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Decide how every parameter of ``model`` starts; touches no weight and no random state.
 
     ``model``: an ``nn.Module``, or a dict or dataclass of modules, on any device, meta included.
     ``rules``: a file, ``preset:NAME``, or a ``RuleSet``; ``vars`` replaces variables by name;
-    ``actions`` adds actions of your own. Raises ``RuleError`` with every problem of the rules.
+    ``actions`` adds actions of your own; ``sources`` gives checkpoints by name, as files or as tensors at
+    hand (a state_dict). Raises ``RuleError`` with every problem of the rules.
     """
     tables = BUILTIN.plus(actions) if actions else BUILTIN
     loaded = rules if isinstance(rules, RuleSet) else ruleset.load(rules, tables=tables)
     if vars:
         loaded = loaded.with_variables(vars, origin="vars")
-    return Plan(planning.make(loaded, survey(model)), model)
+    opened = checkpoints.read(loaded, sources)
+    return Plan(planning.make(loaded, survey(model), opened.catalogs), model, opened)
 
 
 def apply_(
@@ -102,6 +109,7 @@ def apply_(
     seed: int = 0,
     vars: Mapping[str, object] | None = None,  # noqa: A002
     actions: Table | None = None,
+    sources: Mapping[str, Any] | None = None,
 ) -> Record:
     """Plan ``model`` by ``rules`` and write the plan, in place; see ``plan``."""
-    return plan(model, rules, vars=vars, actions=actions).apply_(seed=seed)
+    return plan(model, rules, vars=vars, actions=actions, sources=sources).apply_(seed=seed)

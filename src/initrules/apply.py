@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from initrules import planning
 from initrules.actions import chain
@@ -61,7 +62,7 @@ def apply_(
     A parameter's value depends on (seed, canonical name) and its action alone; with ``stream: global``
     it is drawn from torch's own generator instead, and ``seed`` is not used. ``sources``: the
     checkpoints that ``load`` reads. ``device``: where a model on the meta device is materialised, by
-    default the CPU. ``on_row`` is called after each row.
+    default the CPU. ``on_row`` is called after each write.
     Raises ``Problems`` before the first write when anything can be known to fail, ``WriteError``
     when a write fails after that.
     """
@@ -143,12 +144,31 @@ def _problems(planned: PlanData, places: Mapping[str, Place]) -> Iterator[RuleEr
     for row in planned.rows:
         place = places[row.path]
         if row.value is not None and row.value.writes:
-            problem = unwritable(place, place.tensor())
+            problem = unwritable(place, place.tensor()) or _changed_before(row, row.value, place.tensor())
             if problem:
                 yield ApplyError(f"'{row.path}' {problem}", row.value.span)
         wrap = row.decisions.get("parametrize")
         if wrap is not None and wrap.writes:
             yield from _unwrappable(row, wrap, place)
+
+
+# In-place changes by tensor: what changed it, and the tensor's version after that.
+_CHANGES: Any = WeakIdKeyDictionary()
+
+
+def _changes_in_place(decision: Decision) -> bool:
+    return len(decision.actions) > 1 and chain.keeps(decision.actions)
+
+
+def _changed_before(row: Row, decision: Decision, tensor: torch.Tensor) -> str | None:
+    """Whether the very same change in place was made before, and nothing was written since."""
+    if not _changes_in_place(decision) or tensor.is_inference():
+        return None
+    if _CHANGES.get(tensor) != (row.path, decision.actions, tensor._version):
+        return None
+    return (
+        f"was changed by this rule before ({decision.summary}) and not written since; doing it twice changes it twice"
+    )
 
 
 def _unwrappable(row: Row, wrap: Decision, place: Place) -> Iterator[RuleError]:
@@ -233,6 +253,8 @@ class _Writer:
             self._write_through(row, place.chain, value)
         else:
             place.tensor().copy_(value)
+        if _changes_in_place(decision):
+            _CHANGES[place.tensor()] = (row.path, decision.actions, place.tensor()._version)
 
     def _write_through(self, row: Row, chain: Any, value: torch.Tensor) -> None:
         key = self._key(row, "parametrize")
@@ -249,7 +271,7 @@ class _Writer:
         if chain.keeps(decision.actions):
             value.copy_(place.chain() if place.parametrized else stored)
         chain.write_(decision.actions, value, row.target, self._draw(row, place))
-        if row.target.padding is not None and decision.actions[0].draws:
+        if row.target.padding is not None and not decision.actions[0].explicit:
             value[row.target.padding] = 0
         value = value.to(stored.dtype)
         if not is_finite(value):

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from initrules import expression
-from initrules.actions.base import Argument, arguments
+from initrules.actions.base import Argument, arguments, extra_argument
 from initrules.actions.table import Tables
 from initrules.document import MappingNode, Node, ScalarNode, SequenceNode
-from initrules.errors import ActionError, EvaluationError, Problems, RuleError, SchemaError, suggestion
-from initrules.evaluation import Scope, bound
-from initrules.evaluation import evaluate as evaluate_expression
+from initrules.errors import ActionError, Problems, RuleError, SchemaError, suggestion
 from initrules.expression import Expression
 from initrules.selector import spelled
 from initrules.source import Span
 
-Given: TypeAlias = "Expression | str"
+# A value as written: an expression, a word, nested lists and maps of them, or chains of calls.
+Given: TypeAlias = "Expression | str | Call | tuple[Given, ...] | Mapping[str, Given]"
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -41,12 +40,63 @@ class Call:
     text: str = field(compare=False)
     word: str | None = None
 
-    def expressions(self) -> Iterator[tuple[Expression, bool]]:
-        """Each expression among the arguments, and whether it may use ``x``."""
+    @property
+    def transforms(self) -> bool:
+        """Whether it changes a value: a transform, or a formula that uses ``x``."""
+        value = self.given.get("value")
+        if self.action.name == "formula" and isinstance(value, Expression):
+            return "x" in value.names
+        return bool(getattr(self.action, "transforms", False))
+
+    def expressions(self) -> Iterator[tuple[Expression, tuple[str, ...]]]:
+        """Each expression among the arguments, and the names that it may use besides the usual ones."""
         kinds = arguments(self.action)
         for name, value in self.given.items():
-            if isinstance(value, Expression):
-                yield value, kinds[name].kind == "expression"
+            kind = kinds[name].kind if name in kinds else "named"
+            yield from _expressions(value, _FREE.get(kind, ()))
+
+    def texts(self) -> Iterator[str]:
+        """Each word among the arguments that may hold captures."""
+        kinds = arguments(self.action)
+        for name, value in self.given.items():
+            kind = kinds[name].kind if name in kinds else "named"
+            if kind in {"text", "parameter", "names"}:
+                yield from (value,) if isinstance(value, str) else value.values()  # type: ignore[union-attr, misc]
+            for call in _calls(value):
+                yield from call.texts()
+
+
+# What an argument may name besides variables, captures, facts and objects.
+_FREE: Mapping[str, tuple[str, ...]] = {
+    "expression": ("x", *expression.FUNCTIONS, "identity"),
+    "formula": (*expression.INDICES, "parts"),
+}
+
+
+def _expressions(value: Given, free: tuple[str, ...]) -> Iterator[tuple[Expression, tuple[str, ...]]]:
+    match value:
+        case Expression():
+            yield value, free
+        case Call():
+            yield from value.expressions()
+        case tuple():
+            for item in value:
+                yield from _expressions(item, free)
+        case Mapping():
+            for item in value.values():
+                yield from _expressions(item, free)
+
+
+def _calls(value: Given) -> Iterator[Call]:
+    match value:
+        case Call():
+            yield value
+        case tuple():
+            for item in value:
+                yield from _calls(item)
+        case Mapping():
+            for item in value.values():
+                yield from _calls(item)
 
 
 def parse_value(node: ScalarNode) -> Expression:
@@ -101,7 +151,7 @@ class _Reader:
         return tuple(calls)
 
     def _starts(self, call: Call) -> bool:
-        if not getattr(call.action, "transforms", False):
+        if not call.transforms:
             return True
         self.problems.append(
             ActionError(
@@ -113,7 +163,7 @@ class _Reader:
         return False
 
     def _continues(self, call: Call) -> bool:
-        if getattr(call.action, "transforms", False):
+        if call.transforms:
             return True
         self.problems.append(
             ActionError(
@@ -141,33 +191,50 @@ class _Reader:
         is_word = isinstance(node.value, str) and _WORD.fullmatch(node.text)
         return Call(call.action, call.given, call.span, call.text, node.text if is_word else None)
 
-    def direct(self, action: type[Any], node: ScalarNode) -> Call:
+    def direct(self, action: type[Any], node: Node) -> Call:
         """A call whose one argument is given without its name."""
         label = action.direct if action.name == "constant" else action.name
         given = self._given(label, arguments(action)[action.direct], node)
-        call = Call(action, {} if given is None else {action.direct: given}, node.span, node.text)
+        call = Call(action, {} if given is None else {action.direct: given}, node.span, spelled(node))
         return self._checked(call, complete=given is not None)
 
     def _with_arguments(self, key: ScalarNode, value: Node, text: str) -> Call | None:
         action = self._action(key.text)
         if action is None:
             return None  # the schema has said so
-        if isinstance(value, ScalarNode):
+        if not isinstance(value, MappingNode):
             call = self.direct(action, value)
             return Call(action, call.given, key.span, text)
-        assert isinstance(value, MappingNode)
-        known = arguments(action)
-        given = {}
+        known, extra = arguments(action), extra_argument(action)
+        given: dict[str, Given] = {}
         for name, node in value.entries:
-            made = self._given(name.text, known[name.text], node) if name.text in known else None
+            argument = known.get(name.text, extra)
+            made = self._given(name.text, argument, node) if argument else None
             if made is not None:
                 given[name.text] = made
         return self._checked(Call(action, given, key.span, text), complete=len(given) == len(value.entries))
 
     def _given(self, name: str, argument: Argument, node: Node) -> Given | None:
+        match argument.kind, node:
+            case (("calls" | "named"), _):
+                return self.chain(node) or None
+            case (("choice" | "text" | "parameter" | "names"), ScalarNode()):
+                return node.text
+            case "names", MappingNode():
+                return {key.text: value.text for key, value in node.entries if isinstance(value, ScalarNode)}
+            case _, SequenceNode():
+                return self._all(name, argument, node.items)
+            case _, MappingNode():
+                values = self._all(name, argument, [value for _, value in node.entries])
+                return None if values is None else dict(zip([k.text for k, _ in node.entries], values, strict=True))
         assert isinstance(node, ScalarNode)
-        if argument.kind == "choice":
-            return node.text
+        return self._expression(name, argument, node)
+
+    def _all(self, name: str, argument: Argument, nodes: Sequence[Node]) -> tuple[Given, ...] | None:
+        made = [self._given(name, argument, node) for node in nodes]
+        return tuple(one for one in made if one is not None) if None not in made else None
+
+    def _expression(self, name: str, argument: Argument, node: ScalarNode) -> Expression | None:
         try:
             found = parse_value(node)
         except RuleError as error:
@@ -209,32 +276,4 @@ def combination_problem(action: type[Any], given: Mapping[str, Given]) -> str | 
     clash = [name for group in excluding for name in group if name in given]
     if excluding and len({i for i, group in enumerate(excluding) for name in group if name in given}) > 1:
         return f"takes either {' or '.join(repr(name) for name in clash)}"
-    return None
-
-
-def evaluate(call: Call, scope: Scope) -> Any:
-    """The action with its arguments as values. Raises ``EvaluationError`` with the place."""
-    known = arguments(call.action)
-    return call.action(**{name: _value(name, known[name], given, scope) for name, given in call.given.items()})
-
-
-def _value(name: str, argument: Argument, given: Given, scope: Scope) -> Any:
-    if isinstance(given, str):
-        return given
-    if argument.kind == "expression":
-        return bound(given, scope, {"x"})
-    value = evaluate_expression(given, scope)
-    problem = _kind_problem(argument, value) or argument.problem(value)
-    if problem:
-        raise EvaluationError(f"'{name}' {problem}", given.span)
-    return int(value) if argument.kind == "integer" else value  # type: ignore[arg-type]
-
-
-def _kind_problem(argument: Argument, value: object) -> str | None:
-    if argument.kind == "flag":
-        return None if isinstance(value, bool) else f"must be true or false, not {value}"
-    if isinstance(value, bool | str | tuple):
-        return f"must be a number, not {str(value).lower() if isinstance(value, bool) else repr(value)}"
-    if argument.kind == "integer" and value != int(value):  # type: ignore[call-overload]
-        return f"must be a whole number, not {value:g}"
     return None

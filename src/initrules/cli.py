@@ -24,6 +24,7 @@ from initrules.ruleset import RuleSet
 
 if TYPE_CHECKING:
     from initrules.planning import PlanData
+    from initrules.sources import Sources
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,6 +86,11 @@ def _pairs(_: click.Context, option: click.Parameter, values: tuple[str, ...]) -
     return found
 
 
+def _files(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """``name=file`` options as a dictionary."""
+    return {name: str(file) for name, file in _pairs(context, option, values).items()}
+
+
 def _rule_options(command: F) -> F:
     options = (
         click.argument("rules"),
@@ -105,6 +111,8 @@ def _model_options(*, required: bool, device: str) -> Callable[[F], F]:
                          help="'package.module:factory' or 'path/to/file.py:factory'."),
             click.option("--arg", "arguments", multiple=True, callback=_pairs, metavar="NAME=VALUE",
                          help="An argument for the factory; repeatable."),
+            click.option("--source", "sources", multiple=True, callback=_files, metavar="NAME=FILE",
+                         help="Another file for a checkpoint under 'sources'; repeatable."),
             click.option("--device", default=device, show_default=True, help="Where the model is built."),
         )  # fmt: skip
         for option in reversed(options):
@@ -164,13 +172,14 @@ def apply(rules: str, seed: int, output: str, **options: Any) -> int:
     loaded = _rules(rules, options)
     torch.manual_seed(seed)  # what no rule touches is reproducible too
     model = _model(options)
-    planned = _planned(loaded, model)
+    sources = _sources(loaded, options)
+    planned = _planned(loaded, model, sources)
     if planned.errors:
         click.echo(report.findings_text(planned.errors), err=True)
         click.echo("nothing was written", err=True)
         return FINDINGS
-    with _progress(len(planned.rows)) as advance:
-        record = apply_(model, planned, seed=seed, on_row=advance)
+    with _progress(sum(1 for row in planned.rows if row.value is not None and row.value.writes)) as advance:
+        record = apply_(model, planned, seed=seed, sources=sources, on_row=advance)
     metadata = {"initrules": __version__, "initrules.seed": str(seed), "initrules.plan": record.fingerprint}
     size = save(model, output, metadata)
     click.echo(
@@ -203,7 +212,7 @@ def lint(rules: str, form: str, fail_on: str, **options: Any) -> int:
     loaded = _rules(rules, options)
     findings = [*lints.file_findings(loaded)]
     if options["model"]:
-        findings += _planned(loaded, _model(options)).findings
+        findings += _planned(loaded, _model(options), _sources(loaded, options)).findings
     if form == "json":
         from initrules.report.data import finding_json  # noqa: PLC0415
 
@@ -276,15 +285,23 @@ def _model(options: dict[str, Any]) -> Any:
     return build(options["model"], options["arguments"], device=options["device"])
 
 
-def _planned(rules: RuleSet, model: Any) -> PlanData:
+def _sources(rules: RuleSet, options: dict[str, Any]) -> Sources:
+    from initrules.sources import read  # noqa: PLC0415
+
+    return read(rules, options["sources"])
+
+
+def _planned(rules: RuleSet, model: Any, sources: Sources) -> PlanData:
     from initrules import planning  # noqa: PLC0415
     from initrules.survey import survey  # noqa: PLC0415
 
-    return planning.make(rules, survey(model))
+    return planning.make(rules, survey(model), sources.catalogs)
 
 
 def _plan(path: str, options: dict[str, Any]) -> PlanData:
-    return _planned(_rules(path, options), _model(options))
+    rules = _rules(path, options)
+    sources = _sources(rules, options)
+    return _planned(rules, _model(options), sources)
 
 
 def _code(findings: Sequence[Finding], fail_on: str) -> int:

@@ -11,7 +11,8 @@ import contextlib
 import copy
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,57 @@ from initrules.errors import ApplyError
 from initrules.survey import own_tensors
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Values from outside one parameter: other parameters, parts just filled, checkpoints."""
+
+    value: Callable[[str], torch.Tensor]
+    stored: Callable[[str, str], torch.Tensor]
+    parts: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def parameter(self, path: str) -> torch.Tensor:
+        """A part that was just filled, or another parameter as it is now."""
+        return self.parts[path] if path in self.parts else self.value(path)
+
+
 class KeyedDraw:
     """Draws for one slot of one parameter, into contiguous CPU tensors of working precision."""
 
-    def __init__(self, key: int, owner: nn.Module, local: str) -> None:
-        self._key = key
-        self._random = np.random.Generator(np.random.Philox(key=key))
+    def __init__(
+        self, seed: int, name: str, owner: nn.Module, local: str, elsewhere: Elsewhere | None = None, slot: str = ""
+    ) -> None:
+        self._seed = seed
+        self._name = name
+        self._slot = slot
+        self._key = stream_key(seed, name, slot)
+        self._random = np.random.Generator(np.random.Philox(key=self._key))
         self._owner = owner
         self._local = local
+        self._elsewhere = elsewhere
+
+    def at(self, slot: str) -> KeyedDraw:
+        """The draws of a slot below this one: another place in a chain, or another part."""
+        below = f"{self._slot}/{slot}" if self._slot else slot
+        return KeyedDraw(self._seed, self._name, self._owner, self._local, self._elsewhere, below)
+
+    def parameter(self, path: str) -> torch.Tensor:
+        """The value of another parameter after this run, or of a part."""
+        assert self._elsewhere is not None
+        return self._elsewhere.parameter(path)
+
+    def remember(self, name: str, tensor: torch.Tensor) -> None:
+        """Keep a part for formulas that name it."""
+        assert self._elsewhere is not None
+        self._elsewhere.parts[name] = tensor
+
+    def stored(self, source: str, name: str) -> torch.Tensor:
+        """A tensor of a checkpoint."""
+        assert self._elsewhere is not None
+        return self._elsewhere.stored(source, name)
+
+    def permutation(self, size: int) -> torch.Tensor:
+        """A random order of ``size`` indices."""
+        return torch.from_numpy(self._random.permutation(size))
 
     def uniform_(self, tensor: torch.Tensor, low: float, high: float) -> None:
         """Fill with draws from U(low, high)."""
@@ -45,8 +89,11 @@ class KeyedDraw:
         flat.copy_(torch.from_numpy(drawn)).mul_(std / math.sqrt(2) if tensor.is_complex() else std)
         tensor.add_(mean)
 
-    def trunc_normal_(self, tensor: torch.Tensor, mean: float, std: float, low: float, high: float) -> None:
+    def trunc_normal_(
+        self, tensor: torch.Tensor, mean: float, std: float, low: float, high: float, *, inverse: bool = True
+    ) -> None:
         """Fill with draws from N(mean, std²) cut to [low, high], by the inverse of its distribution."""
+        del inverse  # always
         flat = _real_entries(tensor)
         below, above = (math.erf((side - mean) / (std * math.sqrt(2))) for side in (low, high))
         position = torch.from_numpy(self._random.random(flat.numel())).mul_(above - below).add_(below)
@@ -72,9 +119,8 @@ class KeyedDraw:
         The method draws from torch's global generator, which is set from the key and put back. Raises
         ``ApplyError`` when the method does not write this parameter.
         """
-        with seeded_globally(self._key), torch.device("cpu"):
-            scratch: Any = scratch_copy(self._owner)
-            (getattr(scratch, "reset_parameters", None) or scratch._reset_parameters)()
+        with seeded_globally(self._key):
+            scratch = reset_copy(self._owner)
         found = getattr(scratch, self._local).detach()
         if found.isnan().any():  # as the copy's parameters are until they are written
             raise ApplyError(
@@ -82,6 +128,15 @@ class KeyedDraw:
                 hint="Name the distribution instead, or 'keep'.",
             )
         tensor.copy_(found)
+
+
+def reset_copy(owner: nn.Module) -> nn.Module:
+    """A scratch copy of a module after its own reset method, which draws from torch's generator."""
+    with torch.device("cpu"):
+        scratch: Any = scratch_copy(owner)
+        (getattr(scratch, "reset_parameters", None) or scratch._reset_parameters)()
+    copied: nn.Module = scratch
+    return copied
 
 
 def stream_key(seed: int, name: str, slot: str = "") -> int:

@@ -127,6 +127,12 @@ class NameClashError(RuleError):
     code = "name"
 
 
+class SourceError(RuleError):
+    """A checkpoint that is missing, unreadable, unsafe, or not allowed to be read."""
+
+    code = "source"
+
+
 class ModelError(RuleError):
     """A model that cannot be built or read."""
 

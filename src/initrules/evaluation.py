@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from initrules.errors import EvaluationError, suggestion
 from initrules.expression import (
@@ -24,6 +24,9 @@ from initrules.expression import (
 )
 from initrules.gains import recommended_gain
 
+# The tensors of a checkpoint: shape and dtype by name.
+Catalog: TypeAlias = "Mapping[str, tuple[tuple[int, ...], str]]"
+
 
 class Missing(NamedTuple):
     """A name that exists but has no value here, and why."""
@@ -36,7 +39,10 @@ class Scope:
     """What names mean for one parameter.
 
     ``values``: captures and facts; ``objects``: recorded attributes, ``config.name`` for one level
-    into a config; ``count``: how many modules a pattern meets; ``shape`` for ``size(k)``.
+    into a config; ``count``: how many modules a pattern meets; ``shape`` for ``size(k)``; ``path`` and
+    ``owner``: the name by which the rule met the parameter, and its module's; ``siblings``: the module's
+    parameters by local name; ``find``: canonical name and shape of any parameter; ``catalogs``: what
+    the checkpoints hold.
     """
 
     variables: Mapping[str, Variable] = field(default_factory=dict)
@@ -48,7 +54,7 @@ class Scope:
     owner: str = ""
     siblings: Mapping[str, str] = field(default_factory=dict)
     find: Callable[[str], tuple[str, tuple[int, ...]] | None] | None = None
-    catalogs: Mapping[str, Mapping[str, tuple[tuple[int, ...], str]]] = field(default_factory=dict)
+    catalogs: Mapping[str, Catalog] = field(default_factory=dict)
 
     def has(self, owner: str, name: str) -> bool:
         """Whether an object has a recorded attribute."""
@@ -94,7 +100,8 @@ class _Fold(ast.NodeTransformer):
         if isinstance(node, ast.Attribute | ast.Name):
             return node
         if isinstance(node, ast.Call):
-            return ast.Call(node.func, [self.visit(arg) for arg in node.args], [])
+            arguments: Any = [self.visit(arg) for arg in node.args]
+            return ast.Call(node.func, arguments, [])
         return self.generic_visit(node)
 
     def _is_free(self, node: ast.AST) -> bool:

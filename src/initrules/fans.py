@@ -18,6 +18,8 @@ from typing import NamedTuple
 from initrules.evaluation import Missing
 from initrules.inventory import Module, Parameter, torch_names
 
+_NOBODY = Module(types=())
+
 
 class Fans(NamedTuple):
     """Inputs and outputs that one entry of a weight connects to."""
@@ -54,7 +56,7 @@ class Target:
     resets: str | None = None
     layout: str = "role"
     split: bool = True
-    owner: Module = Module(types=())
+    owner: Module = _NOBODY
     local: str = ""
 
     @property

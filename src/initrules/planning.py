@@ -5,15 +5,17 @@ Pure: rules and an inventory go in, frozen data comes out. Nothing here sees a m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from initrules import calls
+from initrules.actions import chain
 from initrules.actions.base import Moments
+from initrules.binding import bind
 from initrules.cascade import Claim, Contest, RuleClaims, Tier, claim_all, contests, tier_of
 from initrules.decision import Decision, Loser, Row, Tally
 from initrules.errors import EvaluationError, Finding, Severity
+from initrules.evaluation import Catalog
 from initrules.fans import Target
 from initrules.findings import Gathered, error
 from initrules.inventory import Inventory, Parameter, fingerprint
@@ -21,7 +23,9 @@ from initrules.matcher import Matcher
 from initrules.rule_checks import Evidence, rule_findings
 from initrules.ruleset import RuleSet
 from initrules.scope import Scopes
+from initrules.sequence import circles
 from initrules.source import Span
+from initrules.transfer import Fall, Transfer, fall_through, transfers
 from initrules.value_checks import value_findings
 
 
@@ -34,6 +38,7 @@ class PlanData:
     tallies: tuple[Tally, ...]
     rules: RuleSet
     inventory: Inventory
+    transfers: tuple[Transfer, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -61,18 +66,28 @@ class PlanData:
         )
 
 
-def make(rules: RuleSet, inventory: Inventory) -> PlanData:
-    """Decide every parameter of an inventory by a rule set."""
+def make(rules: RuleSet, inventory: Inventory, catalogs: Mapping[str, Catalog] | None = None) -> PlanData:
+    """Decide every parameter of an inventory by a rule set.
+
+    ``catalogs``: what the checkpoints hold that ``load`` reads, by source.
+    """
     matcher = Matcher(inventory)
-    scopes = Scopes(matcher, rules.variables, as_torch=rules.stream == "global")
+    scopes = Scopes(matcher, rules.variables, catalogs, as_torch=rules.stream == "global")
     claims = claim_all(rules.rules, matcher, scopes)
-    contested = contests([claim for group in claims for claim in group.claims])
     maker = _Maker(inventory, scopes)
-    rows = maker.rows(contested)
+    everything = contests([claim for group in claims for claim in group.claims])
+    contested, fallen = fall_through(everything, inventory, maker.evaluated, maker.first_problem)
+    rows = maker.rows(contested, fallen)
     tallies = _tallies(claims, contested)
     evidence = Evidence(inventory, matcher, scopes, claims, contested, maker.evaluated)
-    findings = [*maker.findings, *rule_findings(evidence), *value_findings(inventory, rows, unmatched=rules.unmatched)]
-    return PlanData(rows, tuple(sorted(findings, key=_worst_first)), tallies, rules, inventory)
+    findings = [
+        *maker.findings,
+        *rule_findings(evidence),
+        *value_findings(inventory, rows, unmatched=rules.unmatched),
+        *circles(rows),
+    ]
+    moved = transfers(rows, fallen, catalogs or {}, inventory)
+    return PlanData(rows, tuple(sorted(findings, key=_worst_first)), tallies, rules, inventory, moved)
 
 
 def _worst_first(finding: Finding) -> tuple[int, str, int, int]:
@@ -93,11 +108,11 @@ class _Maker:
         """Every value that cannot be, one finding for all parameters of a declaration."""
         return self._problems.findings()
 
-    def rows(self, contested: tuple[Contest, ...]) -> tuple[Row, ...]:
+    def rows(self, contested: tuple[Contest, ...], fallen: Mapping[int, tuple[Fall, ...]]) -> tuple[Row, ...]:
         decisions: dict[int, dict[str, Decision]] = {}
         targets: dict[int, Target] = {}
         for contest in contested:
-            decision, target = self._decide(contest)
+            decision, target = self._decide(contest, fallen.get(contest.parameter, ()))
             decisions.setdefault(contest.parameter, {})[contest.prop] = decision
             if contest.prop == "set" or contest.parameter not in targets:
                 targets[contest.parameter] = target
@@ -111,7 +126,7 @@ class _Maker:
         value = decisions.get("set")
         return Row(parameter, target, decisions, _moments(value, target) if value else None)
 
-    def _decide(self, contest: Contest) -> tuple[Decision, Target]:
+    def _decide(self, contest: Contest, fallen: tuple[Fall, ...]) -> tuple[Decision, Target]:
         winner = contest.winner
         actions, target = self._checked(winner)
         return Decision(
@@ -121,7 +136,10 @@ class _Maker:
             span=winner.declaration.span,
             written=winner.declaration.text,
             actions=actions,
-            losers=tuple(_loser(claim, winner) for claim in contest.claims[1:]),
+            losers=(
+                *(_fallen(fall) for fall in fallen if contest.prop == "set"),
+                *(_loser(claim, winner) for claim in contest.claims[1:]),
+            ),
             lock=winner.rule.lock,
             captures=winner.meeting.captures,
         ), target
@@ -136,18 +154,20 @@ class _Maker:
             self._report(claim, finding.message, finding.span or claim.declaration.span, finding.hint)
             return (), self.scopes.target(parameter, claim.names[0])
         target = self.scopes.target(parameter, claim.names[0])
-        for call, action in zip(claim.declaration.calls, actions, strict=True):
-            if action.name == "keep":
-                continue
-            if parameter.lazy:
-                if claim.declaration.prop in _SHAPED:
-                    self._report(claim, _LAZY, call.span, _WARM_UP)
-                continue
-            problem = action.problem(target)
-            if problem:
-                hint = None if target.dtype in problem else _WAY_OUT.get(action.name)  # ways out of a wrong shape
-                self._report(claim, problem, call.span, hint)
+        if parameter.lazy:
+            if claim.declaration.prop in _SHAPED and any(action.name != "keep" for action in actions):
+                self._report(claim, _LAZY, claim.declaration.calls[0].span, _WARM_UP)
+            return actions, target
+        for position, problem in _unfit(claim, actions, target):
+            name = actions[position].name
+            hint = None if target.dtype in problem else _WAY_OUT.get(name)  # ways out of a wrong shape
+            self._report(claim, problem, claim.declaration.calls[position].span, hint)
         return actions, target
+
+    def first_problem(self, claim: Claim, actions: tuple[Any, ...]) -> str | None:
+        """Why the parameter cannot take the value of a claim, or None."""
+        target = self.scopes.target(self.inventory.parameters[claim.parameter], claim.names[0])
+        return next((problem for _, problem in _unfit(claim, actions, target)), None)
 
     def _report(self, claim: Claim, message: str, span: Span, hint: str | None) -> None:
         path = self.inventory.parameters[claim.parameter].path
@@ -157,7 +177,7 @@ class _Maker:
         """The actions of a claim with their arguments as values. Raises ``EvaluationError``."""
         parameter = self.inventory.parameters[claim.parameter]
         scope, _ = self.scopes.of_parameter(parameter, claim.names[0], claim.meeting)
-        return tuple(calls.evaluate(call, scope) for call in claim.declaration.calls)
+        return tuple(bind(call, scope) for call in claim.declaration.calls)
 
 
 _SHAPED = frozenset({"set", "parametrize"})  # options of ``optimize`` ask for no shape
@@ -173,12 +193,25 @@ _WAY_OUT = {
 }  # fmt: skip
 
 
+def _unfit(claim: Claim, actions: tuple[Any, ...], target: Target) -> Iterator[tuple[int, str]]:
+    """What the parameter cannot take: the position in the chain, and why."""
+    if claim.declaration.prop == "set":
+        yield from chain.problems(actions, target)
+        return
+    for position, action in enumerate(actions):
+        problem = action.problem(target)
+        if problem:
+            yield position, problem
+
+
 def _moments(decision: Decision, target: Target) -> Moments | None:
-    if len(decision.actions) != 1:
-        return None
-    action = decision.actions[0]
-    broken = target.shape[:1] == (-1,) or action.problem(target) is not None
-    return None if broken else action.moments(target)
+    broken = target.shape[:1] == (-1,) or next(chain.problems(decision.actions, target), None) is not None
+    return None if broken else chain.moments(decision.actions, target)
+
+
+def _fallen(fall: Fall) -> Loser:
+    claim = fall.claim
+    return Loser(claim.rule.name, claim.declaration.text, claim.declaration.span, fall.reason)
 
 
 def _loser(claim: Claim, winner: Claim) -> Loser:

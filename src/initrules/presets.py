@@ -7,6 +7,8 @@ from pathlib import Path
 from initrules.errors import ExtendsError, suggestion
 from initrules.source import Span
 
+PREFIX = "preset:"
+
 
 def folder() -> Path:
     """Where the shipped rule files lie: in the wheel, or in a source tree."""

@@ -151,9 +151,7 @@ def _dead(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Finding
     names = " and ".join(f"'{name}' ({taker.span.place})" for name, taker in takers.items())
     count = len({claim.parameter for claim in group.claims})
     claimed = f"all {count}" if count > 1 else "the one parameter"
-    message = (
-        f"the rule '{rule.name}' decides nothing: {names} take{'s' * (len(takers) == 1)} {claimed} that it claims"
-    )
+    message = f"the rule '{rule.name}' decides nothing: {names} take{'s' * (len(takers) == 1)} {claimed} that it claims"
     if rule.default:
         yield Finding("dead-default", Severity.INFO, message, rule.span, None, rule.name)
     elif all(taker.span.file == rule.span.file for taker in takers.values()):

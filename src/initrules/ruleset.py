@@ -7,30 +7,26 @@ variables and sources by name, removes and unlocks inherited rules, and adds its
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from initrules import expression, presets
+from initrules import expression, naming, presets
 from initrules.actions.table import BUILTIN, Tables
-from initrules.calls import Call
 from initrules.document import MAX_CHARACTERS, ScalarNode
 from initrules.errors import (
-    ExpressionError,
     ExtendsError,
     NameClashError,
     Problems,
     RuleError,
-    SelectorSyntaxError,
     suggestion,
 )
-from initrules.expression import FACTS, OBJECTS, RESERVED, Expression
-from initrules.pattern import path_pattern
+from initrules.expression import Expression
 from initrules.rules import CheckpointSource, Expectation, Rule, RuleFile, Variable, read
 from initrules.source import Span
 
 MAX_EXTENDS_DEPTH = 16
-PRESET = "preset:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +42,7 @@ class RuleSet:
     unmatched: str = "keep"
     stream: str = "keyed"
     order: str = "registration"
+    folders: tuple[str, ...] = ()  # what may be read: the file's own folder tree, and what was allowed
 
     def with_variables(self, given: Mapping[str, object], origin: str = "--set") -> RuleSet:
         """The same rules with some variables replaced. Raises ``Problems`` for unknown ones."""
@@ -62,7 +59,7 @@ class RuleSet:
             except RuleError as error:
                 problems.extend(error.problems)
         found = replace(self, variables=changed)
-        problems += _check_variables(found)
+        problems += naming.variable_problems(found.rules, found.variables)
         if problems:
             raise Problems(problems)
         return found
@@ -87,7 +84,7 @@ def load(
     ``allow``: folders that may be read besides the file's own folder tree. Raises ``Problems``
     with every problem of all files.
     """
-    return _join(_Files(str(path), [Path(folder).resolve() for folder in allow], tables))
+    return _join(_Files(str(path), [_real(str(folder)) for folder in allow], tables))
 
 
 def from_text(text: str, name: str = "<rules>", tables: Tables = BUILTIN) -> RuleSet:
@@ -103,13 +100,13 @@ class _Files:
         self.files: list[RuleFile] = []
         self.problems: list[RuleError] = []
         self._done: set[str] = set()
-        self._allowed = allowed
-        if text is None and not top.startswith(PRESET):
-            self._allowed = [*allowed, Path(top).resolve().parent]
+        self.allowed = allowed
+        if text is None and not top.startswith(presets.PREFIX):
+            self.allowed = [*allowed, _real(top).parent]
         self._visit(top, None, (), text)
 
     def _visit(self, name: str, span: Span | None, chain: tuple[str, ...], text: str | None = None) -> None:
-        key = name if name.startswith(PRESET) or text is not None else str(Path(name).resolve())
+        key = name if name.startswith(presets.PREFIX) or text is not None else str(_real(name))
         if key in chain:
             circle = " → ".join([*chain[chain.index(key) :], key])
             self.problems.append(
@@ -117,7 +114,8 @@ class _Files:
             )
             return
         if len(chain) > MAX_EXTENDS_DEPTH:
-            self.problems.append(ExtendsError(f"'extends' is more than {MAX_EXTENDS_DEPTH} files deep", span))
+            hint = "Join some of the files, or list them side by side in one 'extends'."
+            self.problems.append(ExtendsError(f"'extends' is more than {MAX_EXTENDS_DEPTH} files deep", span, hint))
             return
         if key in self._done:
             return
@@ -132,28 +130,43 @@ class _Files:
         self.files.append(file)
 
     def _text(self, name: str, span: Span | None) -> str:
-        if name.startswith(PRESET):
-            return presets.text(name.removeprefix(PRESET), span)
-        path = Path(name)
-        if not any(path.resolve().is_relative_to(folder) for folder in self._allowed):
+        if name.startswith(presets.PREFIX):
+            return presets.text(name.removeprefix(presets.PREFIX), span)
+        path = _path(name)
+        if not self.allowed:
+            hint = "Write 'preset:NAME', or put the rules into a file of their own."
+            raise ExtendsError(f"rules that are no file cannot extend '{name}'", span, hint)
+        if not any(_real(name).is_relative_to(folder) for folder in self.allowed):
             hint = "A rule file reads only below its own folder; '--allow FOLDER' on the command line permits more."
             raise ExtendsError(f"'{name}' lies outside the folder of the rule file", span, hint)
         try:
+            if span and path.exists() and not path.is_file():  # a pipe or a device could hang the reader
+                raise ExtendsError(f"'{name}' is not a file", span, "Name a rule file.")
             with path.open(encoding="utf-8") as file:
                 return file.read(MAX_CHARACTERS + 1)
         except FileNotFoundError:
             raise ExtendsError(f"there is no file '{name}'", span, _nearby(path)) from None
-        except (OSError, UnicodeDecodeError) as error:
-            reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-            raise ExtendsError(f"'{name}' cannot be read: {reason}", span) from None
+        except UnicodeDecodeError:
+            raise ExtendsError(f"'{name}' is not UTF-8 text", span, "Save it as UTF-8.") from None
+        except OSError as error:
+            raise ExtendsError(f"'{name}' cannot be read", span, f"The system says: {error.strerror}.") from None
+
+
+def _path(name: str) -> Path:
+    """The path, where what no file name can hold is replaced, so that the file is simply not there."""
+    return Path(name.encode("utf-8", "replace").replace(b"\0", b"?").decode())
+
+
+def _real(name: str) -> Path:
+    return Path(os.path.realpath(_path(name)))  # circles of links do not raise here, unlike with resolve()
 
 
 def _beside(file: str, name: str) -> str:
-    if name.startswith(PRESET):
+    if name.startswith(presets.PREFIX):
         return name
-    if file.startswith(PRESET):
-        inner = os.path.normpath(os.path.join(os.path.dirname(file.removeprefix(PRESET)), name))  # noqa: PTH118, PTH120
-        return PRESET + inner.removesuffix(".yaml")
+    if file.startswith(presets.PREFIX):
+        inner = os.path.normpath(os.path.join(os.path.dirname(file.removeprefix(presets.PREFIX)), name))  # noqa: PTH118, PTH120
+        return presets.PREFIX + inner.removesuffix(".yaml")
     return os.path.normpath(os.path.join(os.path.dirname(file), name))  # noqa: PTH118, PTH120  # keeps "a.yaml" short
 
 
@@ -171,8 +184,12 @@ def _join(files: _Files) -> RuleSet:
     joiner = _Joiner()
     for file in files.files:
         joiner.add(file)
-    found = joiner.ruleset()
-    problems = [*joiner.problems, *_check_names(found), *_check_variables(found)]
+    found = replace(joiner.ruleset(), folders=tuple(str(folder) for folder in files.allowed))
+    problems = [
+        *joiner.problems,
+        *naming.rule_problems(found.rules, found.variables, found.sources),
+        *naming.variable_problems(found.rules, found.variables),
+    ]
     if problems:
         raise Problems(problems)
     return found
@@ -201,13 +218,12 @@ class _Joiner:
         for rule in file.rules:
             first = self._rules.get(rule.name)
             if first:
-                self.problems.append(
-                    NameClashError(
-                        f"the name '{rule.name}' is taken by the rule at {first.span.place}",
-                        rule.span,
-                        "Choose another name, or put it under 'remove' first.",
-                    )
+                inherited = first.span.file != rule.span.file
+                hint = (
+                    f"Choose another name, or write 'remove: [{rule.name}]'." if inherited else "Choose another name."
                 )
+                message = f"the name '{rule.name}' is taken by the rule at {first.span.place}"
+                self.problems.append(NameClashError(message, rule.span, hint))
             self._rules[rule.name] = rule
         self._files.append(file)
 
@@ -219,7 +235,7 @@ class _Joiner:
         return rule
 
     def ruleset(self) -> RuleSet:
-        settings: dict[str, str] = {}
+        settings: dict[str, Any] = {}
         variables: dict[str, Variable] = {}
         sources: dict[str, CheckpointSource] = {}
         for file in self._files:
@@ -235,74 +251,3 @@ class _Joiner:
             expect=tuple(one for file in self._files for one in file.expect),
             **settings,
         )
-
-
-def _check_variables(rules: RuleSet) -> list[RuleError]:
-    captures = {name for rule in rules.rules for name in rule.captures}
-    known = {*rules.variables, *captures, *FACTS, *OBJECTS}
-    problems: list[RuleError] = [*expression.circles(rules.variables)]
-    for value in rules.variables.values():
-        for part in value if isinstance(value, tuple) else (value,):
-            problems += expression.unknown_names(part, known)
-            problems += _check_patterns(part)
-    return problems
-
-
-def _check_names(rules: RuleSet) -> list[RuleError]:
-    problems: list[RuleError] = []
-    for rule in rules.rules:
-        for name in sorted(rule.captures & RESERVED):
-            problems.append(  # noqa: PERF401  # the message is easier to read in a loop
-                SelectorSyntaxError(
-                    f"the capture '<{name}>' has the name of a built-in",
-                    rule.select[0].span,
-                    "Choose another name: facts, indices and objects keep theirs.",
-                )
-            )
-        known = {*rules.variables, *rule.captures, *FACTS, *OBJECTS}
-        for part, extra in _expressions(rule):
-            problems += expression.unknown_names(part, {*known, *extra})
-            problems += _check_patterns(part)
-        if rule.decides:
-            problems += expression.unknown_names(rule.decides, {*rules.variables, "root"})
-            problems += _check_patterns(rule.decides)
-    return _with_misspelt_actions(problems, rules)
-
-
-def _expressions(rule: Rule) -> Iterator[tuple[Expression, Iterable[str]]]:
-    for one in rule.select:
-        for condition in one.where:
-            yield condition, ()
-    for call in _calls(rule):
-        for part, with_x in call.expressions():
-            yield part, ("x", *expression.FUNCTIONS, "identity") if with_x else ()
-
-
-def _calls(rule: Rule) -> Iterator[Call]:
-    for declaration in rule.declarations:
-        yield from declaration.calls
-
-
-def _check_patterns(part: Expression) -> list[RuleError]:
-    problems: list[RuleError] = []
-    for pattern in part.patterns:
-        try:
-            path_pattern(pattern, part.span)
-        except RuleError as error:
-            problems.append(error)
-    return problems
-
-
-def _with_misspelt_actions(problems: list[RuleError], rules: RuleSet) -> list[RuleError]:
-    """A lone unknown word where a value is wanted is most likely a misspelt action."""
-    words = {call.span: call for rule in rules.rules for call in _calls(rule) if call.word}
-    found: list[RuleError] = []
-    for problem in problems:
-        call = words.get(problem.span) if problem.span else None
-        if call is None or call.word is None:
-            found.append(problem)
-            continue
-        choices = {*BUILTIN.actions, *BUILTIN.aliases, *rules.variables}
-        hint = f"{suggestion(call.word, choices)} A word is an action or a variable."
-        found.append(ExpressionError(f"unknown action or variable '{call.word}'", problem.span, hint))
-    return found

@@ -64,7 +64,7 @@ def _argument(argument: Argument) -> Schema:
         "integer": {"type": ["integer", "string"]},
         "flag": {"type": ["boolean", "string"]},
         "choice": {"enum": list(argument.choices)},
-        **dict.fromkeys(("expression", "text", "parameter"), {"type": "string"}),
+        **{kind: {"type": "string"} for kind in ("expression", "text", "parameter")},
         "formula": {"type": _NUMBER},
         "literal": {"$ref": "#/$defs/numbers"},
         "names": {"type": ["string", "object"], "additionalProperties": {"type": "string"}},

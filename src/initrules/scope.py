@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from initrules import fans
 from initrules.errors import EvaluationError
-from initrules.evaluation import Missing, Scope, evaluate
+from initrules.evaluation import Catalog, Missing, Scope, evaluate
 from initrules.expression import FACTS, Expression, Value
 from initrules.fans import Target
 from initrules.inventory import Inventory, Parameter, ParameterName
@@ -22,12 +22,21 @@ _UNKNOWN: Value | Missing = Missing("the shape of a lazy parameter is not known 
 class Scopes:
     """Makes scopes; values of the whole model are computed once."""
 
-    def __init__(self, matcher: Matcher, variables: Mapping[str, Variable], *, as_torch: bool = False) -> None:
+    def __init__(
+        self,
+        matcher: Matcher,
+        variables: Mapping[str, Variable],
+        catalogs: Mapping[str, Catalog] | None = None,
+        *,
+        as_torch: bool = False,
+    ) -> None:
         self.inventory: Inventory = matcher.inventory
         self._matcher = matcher
         self._variables = variables
         self._as_torch = as_torch
+        self._catalogs = catalogs or {}
         self._counts: dict[str, int] = {}
+        self._paths: dict[str, int] = {}
         self._root = self.inventory.module_of(0).attributes if self.inventory.names else {}
 
     def of_model(self) -> Scope:
@@ -44,6 +53,11 @@ class Scopes:
             objects=self._objects(name, meeting),
             count=self._count,
             shape=None if parameter.lazy else target.shape,
+            path=name.path,
+            owner=self.inventory.names[name.owner].path,
+            siblings=self._siblings(name.owner),
+            find=self._find,
+            catalogs=self._catalogs,
         )
         return scope, target
 
@@ -56,6 +70,20 @@ class Scopes:
         padding = next((row for row in rows if row is not None), None)
         owner = self.inventory.module_of(name.owner)
         return fans.target(parameter, owner, name.local, padding=padding, as_torch=self._as_torch)
+
+    def _siblings(self, owner: int) -> Mapping[str, str]:
+        parameters = self.inventory.parameters
+        return {local: parameters[position].path for local, position in self._matcher.owned(owner)}
+
+    def _find(self, path: str) -> tuple[str, tuple[int, ...]] | None:
+        """The canonical name and the shape of a parameter, by any of its names."""
+        if not self._paths:
+            parameters = enumerate(self.inventory.parameters)
+            self._paths = {name.path: position for position, one in parameters for name in one.names}
+        position = self._paths.get(path)
+        if position is None:
+            return None
+        return self.inventory.parameters[position].path, self.inventory.parameters[position].shape
 
     def _objects(self, name: ParameterName, meeting: Meeting) -> Mapping[str, Mapping[str, Value] | Missing]:
         owner = self.inventory.names[name.owner]

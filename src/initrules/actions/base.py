@@ -6,10 +6,10 @@ into the tensor that ``apply`` hands it.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -39,8 +39,10 @@ class Draw(Protocol):
     def normal_(self, tensor: torch.Tensor, mean: float, std: float) -> None:
         """Fill with draws from N(mean, std²)."""
 
-    def trunc_normal_(self, tensor: torch.Tensor, mean: float, std: float, low: float, high: float) -> None:
-        """Fill with draws from N(mean, std²) cut to [low, high]."""
+    def trunc_normal_(
+        self, tensor: torch.Tensor, mean: float, std: float, low: float, high: float, *, inverse: bool
+    ) -> None:
+        """Fill with draws from N(mean, std²) cut to [low, high]; ``inverse`` chooses the method of global streams."""
 
     def orthogonal_(self, tensor: torch.Tensor, gain: float) -> None:
         """Fill with a Haar-distributed (semi-)orthogonal matrix times ``gain``, rows = dimension 0."""
@@ -48,12 +50,28 @@ class Draw(Protocol):
     def reset_(self, tensor: torch.Tensor) -> None:
         """Write what the owner's own reset method writes to this parameter."""
 
+    def at(self, slot: str) -> Draw:
+        """The draws of another place in a chain, or of another part."""
+
+    def permutation(self, size: int) -> torch.Tensor:
+        """A random order of ``size`` indices."""
+
+    def parameter(self, path: str) -> torch.Tensor:
+        """The value of another parameter after this run, or what was remembered under this name."""
+
+    def remember(self, name: str, tensor: torch.Tensor) -> None:
+        """Keep a part that was just filled for formulas that name it."""
+
+    def stored(self, source: str, name: str) -> torch.Tensor:
+        """A tensor of a checkpoint."""
+
 
 class Action(ABC):
     """One way to give a parameter its value; the defaults suit a fill that every parameter can take.
 
     ``direct``: the argument that may stand without its name. ``transforms``: whether it changes a
-    value instead of giving one. ``together``: groups of arguments of which exactly one is given.
+    value instead of giving one. ``explicit``: whether it names the value of every single entry, so
+    that a padding row gets the value named for it and is not cleared. ``together``: groups of arguments of which exactly one is given.
     ``excluding``: groups of which at most one is given.
     """
 
@@ -62,6 +80,7 @@ class Action(ABC):
     name: ClassVar[str]
     direct: ClassVar[str | None] = None
     transforms: ClassVar[bool] = False
+    explicit: ClassVar[bool] = False
     together: ClassVar[tuple[tuple[str, ...], ...]] = ()
     excluding: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
@@ -74,6 +93,24 @@ class Action(ABC):
         """Expected mean and std of the entries, or None when they are not known beforehand."""
         del target
         return None
+
+    def transformed(self, moments: Moments) -> Moments | None:
+        """What a transform makes of the moments before it, or None when that is not known."""
+        del moments
+        return None
+
+    def reads(self) -> tuple[str, ...]:
+        """The canonical names of the parameters whose values it needs."""
+        return ()
+
+    def keeps(self) -> bool:
+        """Whether it needs the value that is there."""
+        return False
+
+    def splits(self, target: Target) -> bool:
+        """Whether it fills a packed weight part by part."""
+        del target
+        return False
 
     @abstractmethod
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
@@ -114,16 +151,17 @@ class Option(ABC):
         return None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Argument:
     """One argument of an action as rule files know it."""
 
-    kind: str  # "number", "integer", "flag", "choice", "expression", "text"
+    kind: str  # one of KINDS in initrules.calls
     required: bool
     minimum: float | None = None
     above: float | None = None
     choices: tuple[str, ...] = ()
     doc: str = ""
+    field: str = ""  # where its name in rule files is not that of the field
 
     def problem(self, value: object) -> str | None:
         """Why ``value`` is out of range, or None."""
@@ -141,8 +179,8 @@ class Argument:
 def _field(argument: Argument, default: Any) -> Any:
     metadata = MappingProxyType({"argument": argument})
     if argument.required:
-        return dataclasses.field(metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def number(doc: str, default: Any = REQUIRED, *, minimum: float | None = None, above: float | None = None) -> Any:
@@ -171,26 +209,69 @@ def function_of_x(doc: str, default: str) -> Any:
 
 
 def arguments(action: type[Any]) -> Mapping[str, Argument]:
-    """The arguments of an action by name, in the order of its fields."""
-    return {f.name: f.metadata["argument"] for f in dataclasses.fields(action) if "argument" in f.metadata}
+    """The arguments of an action by the names that rule files use, in the order of its fields."""
+    found = {f.name: replace(f.metadata["argument"], field=f.name) for f in fields(action) if "argument" in f.metadata}
+    return {
+        _WRITTEN.get((action.name, name), name): argument
+        for name, argument in found.items()
+        if argument.kind != "named"
+    }
+
+
+def extra_argument(action: type[Any]) -> Argument | None:
+    """The argument that takes every key that is no argument: the parts of ``parts``."""
+    return next(
+        (
+            replace(f.metadata["argument"], field=f.name)
+            for f in fields(action)
+            if "argument" in f.metadata and f.metadata["argument"].kind == "named"
+        ),
+        None,
+    )
+
+
+# Fields whose name in rule files differs, because a class has that name for itself.
+_WRITTEN = {("load", "tensor"): "name"}
+
+
+def text(doc: str, default: Any = REQUIRED) -> Any:
+    """A field that takes a name; ``<capture>`` in it is replaced."""
+    return _field(Argument("text", default is REQUIRED, doc=doc), default)
+
+
+def special(kind: str, doc: str, default: Any = REQUIRED) -> Any:
+    """A field of a kind that only one action has: literal, formula, parameter, names, sizes, calls, named."""
+    return _field(Argument(kind, default is REQUIRED, doc=doc), default)
 
 
 def described(action: Any) -> dict[str, Any]:
-    """The arguments of an evaluated action that differ from their defaults."""
-    found = {}
-    for field in dataclasses.fields(action):
-        value = getattr(action, field.name)
-        if value != field.default and value is not None:
-            found[field.name] = value
-    return found
+    """The arguments of an evaluated action that differ from their defaults, JSON-ready."""
+    return {name: _plain(value) for name, value in _given(action)}
+
+
+def _given(action: Any) -> Iterator[tuple[str, Any]]:
+    for one in fields(action):
+        value, argument = getattr(action, one.name), one.metadata.get("argument")
+        if argument is None or value is None or value == one.default:
+            continue
+        if argument.kind == "named":
+            yield from value
+        else:
+            yield _WRITTEN.get((action.name, one.name), one.name), value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return {value.name: described(value)} if isinstance(value, Action) else value
 
 
 def summary(action: Any) -> str:
     """An evaluated action in one line: ``orthogonal gain=1.414``."""
-    given = described(action)
+    given = dict(_given(action))
     if action.direct in given and len(given) == 1:
-        value = given[action.direct]
-        return shown(value) if action.name == "constant" else f"{action.name} {shown(value)}"
+        value = shown(given[action.direct])
+        return value if action.name == "constant" else f"{action.name} {value}"
     return " ".join([action.name, *(f"{key}={shown(value)}" for key, value in given.items())])
 
 
@@ -200,4 +281,11 @@ def shown(value: object) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Action):
+        return summary(value)
+    if isinstance(value, tuple) and value and all(isinstance(item, Action) for item in value):
+        return ", ".join(summary(item) for item in value)
+    if isinstance(value, tuple):
+        inner = ", ".join(shown(item) for item in value[:8])
+        return f"[{inner}{', ...' if len(value) > 8 else ''}]"
     return str(value)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from initrules.actions.base import Action, Draw, Moments, flag, number
+from initrules.actions.base import Action, Draw, Moments, choice, flag, number
 from initrules.fans import Target
 from initrules.precision import is_floating, largest
 
@@ -136,6 +136,7 @@ class TruncNormal(Action):
     cut: float | None = number("where to cut, in σ; 2 unless low and high are given", None, above=0)
     low: float | None = number("least value", None)
     high: float | None = number("largest value", None)
+    method: str = choice("how stream: global draws: as torch, or as timm does", "rejection", "rejection", "inverse")
     correct: bool = flag("widen σ so that the result has std", default=False)
 
     @property
@@ -177,4 +178,4 @@ class TruncNormal(Action):
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Draw into ``tensor``."""
         del target
-        draw.trunc_normal_(tensor, self.mean, self.spread, *self.limits)
+        draw.trunc_normal_(tensor, self.mean, self.spread, *self.limits, inverse=self.method == "inverse")

@@ -94,6 +94,11 @@ class Keep(Action):
     """
 
     name: ClassVar[str] = "keep"
+    explicit: ClassVar[bool] = True
+
+    def keeps(self) -> bool:
+        """It does."""
+        return True
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Write nothing."""

@@ -28,7 +28,8 @@ class Orthogonal(Action):
     gain: float = number("the singular values", 1.0)
     parts: str | None = choice("packed weights part by part, or as one", None, "each", "whole")
 
-    def _split(self, target: Target) -> bool:
+    def splits(self, target: Target) -> bool:
+        """Each part of a packed weight gets a matrix of its own, unless ``parts: whole``."""
         return bool(target.parts) and (target.split if self.parts is None else self.parts == "each")
 
     def problem(self, target: Target) -> str | None:
@@ -39,14 +40,14 @@ class Orthogonal(Action):
 
     def moments(self, target: Target) -> Moments:
         """Mean 0, std gain / √(the larger side): each entry's share of unit rows or columns."""
-        shape = target.part_shape if self._split(target) else target.shape
+        shape = target.part_shape if self.splits(target) else target.shape
         return Moments(0.0, abs(self.gain) / math.sqrt(max(shape[0], math.prod(shape[1:]), 1)))
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Draw into ``tensor``, part by part if it is packed."""
         if not tensor.numel():
             return
-        if not self._split(target):
+        if not self.splits(target):
             draw.orthogonal_(tensor, self.gain)
             return
         for part in target.parts:

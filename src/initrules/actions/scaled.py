@@ -37,6 +37,10 @@ class FanScaled(Action):
     def shape(self) -> str:
         """``normal``, ``uniform`` or ``truncated_normal``."""
 
+    def splits(self, target: Target) -> bool:
+        """The fans are those of one part of a packed weight, unless ``parts: whole``."""
+        return bool(target.parts) and (target.split if self.parts is None else self.parts == "each")
+
     def chosen_fan(self, target: Target, mode: str) -> float:
         """The number that the variance is divided by; at least 1, so that empty weights pass."""
         if self.fan is not None:
@@ -65,7 +69,7 @@ class FanScaled(Action):
             draw.uniform_(tensor, -math.sqrt(3) * std, math.sqrt(3) * std)
         elif self.shape() == "truncated_normal" and std > 0:
             wide = TruncNormal(std=std, correct=True)
-            draw.trunc_normal_(tensor, 0.0, wide.spread, *wide.limits)
+            draw.trunc_normal_(tensor, 0.0, wide.spread, *wide.limits, inverse=False)
         else:
             draw.normal_(tensor, 0.0, std)
 
@@ -103,7 +107,7 @@ class Xavier(FanScaled):
 
     def std(self, target: Target) -> float:
         """Gain · √(2 / (fan_in + fan_out))."""
-        return self.gain / math.sqrt(self.chosen_fan(target, "fan_avg"))
+        return self.gain * math.sqrt(2 / (2 * self.chosen_fan(target, "fan_avg")))  # rounds as torch.nn.init does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

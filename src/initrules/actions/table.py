@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from initrules.actions.computed import Formula, Literal
+from initrules.actions.copied import Copy, Load
 from initrules.actions.drawn import Normal, TruncNormal, Uniform
 from initrules.actions.fixed import Constant, Keep, Ones, Zeros
 from initrules.actions.matrix import Orthogonal
 from initrules.actions.option import Freeze, LrScale, WeightDecay
 from initrules.actions.owner import Output, Reset
+from initrules.actions.packed import Parts
 from initrules.actions.parametrization import OrthogonalParametrization, SpectralNorm, WeightNorm
 from initrules.actions.scaled import (
     KaimingNormal,
@@ -22,6 +25,8 @@ from initrules.actions.scaled import (
     XavierNormal,
     XavierUniform,
 )
+from initrules.actions.structured import DeltaOrthogonal, Dirac, Eye, Sparse
+from initrules.actions.transform import Normalize, Repeat, Scale
 from initrules.errors import ActionError
 
 Table: TypeAlias = "Mapping[str, type[Any]]"
@@ -48,10 +53,12 @@ _ACTIONS: Table = MappingProxyType(
     {
         action.name: action
         for action in (
-            Zeros, Ones, Constant, Keep,
+            Zeros, Ones, Constant, Literal, Keep, Eye, Dirac,
             Uniform, Normal, TruncNormal,
             XavierNormal, XavierUniform, KaimingNormal, KaimingUniform, LecunNormal, LecunUniform, VarianceScaling,
-            Orthogonal, Output, Reset,
+            Orthogonal, DeltaOrthogonal, Sparse,
+            Output, Reset, Load, Copy, Formula, Parts,
+            Scale, Normalize, Repeat,
         )
     }
 )  # fmt: skip

@@ -8,6 +8,7 @@ from initrules.actions.base import described
 from initrules.decision import Decision, Row, Tally
 from initrules.errors import Finding
 from initrules.planning import PlanData
+from initrules.transfer import Transfer
 
 PLAN_VERSION = 1
 
@@ -23,6 +24,7 @@ def as_json(plan: PlanData) -> dict[str, Any]:
         "variables": {name: _variable(value) for name, value in sorted(plan.rules.variables.items())},
         "parameters": [_row(row) for row in plan.rows],
         "rules": [_tally(tally) for tally in plan.tallies],
+        **({"transfers": [_transfer(one) for one in plan.transfers]} if plan.transfers else {}),
         "findings": [finding_json(finding) for finding in plan.findings],
     }
 
@@ -63,6 +65,15 @@ def _decision(decision: Decision) -> dict[str, Any]:
             for loser in decision.losers
         ],
         **({"lock": True} if decision.lock else {}),
+    }
+
+
+def _transfer(transfer: Transfer) -> dict[str, Any]:
+    return {
+        "source": transfer.source,
+        "taken": dict(transfer.taken),
+        "refused": dict(transfer.refused),
+        "left": list(transfer.left),
     }
 
 

@@ -17,6 +17,7 @@ from initrules.errors import Finding, Severity, printable
 from initrules.grouping import Group as RowGroup
 from initrules.grouping import group
 from initrules.planning import PlanData
+from initrules.transfer import Transfer
 
 PRECEDENCE = (
     "A locked rule beats rules, rules beat defaults; inside one tier the last one wins, "
@@ -50,6 +51,7 @@ def plan_view(plan: PlanData) -> Group:
         _counts(plan, hidden),
         Text(""),
         _rules_table(plan.tallies),
+        *(_transfer_view(transfer) for transfer in plan.transfers),
         _findings_view(plan.findings),
         Text(PRECEDENCE, style="dim"),
     )
@@ -98,7 +100,7 @@ def _shape(row: Row) -> str:
 
 def _value(row: Row) -> str:
     lines = ["frozen" if row.parameter.frozen else "no rule"] if row.value is None else [row.value.summary]
-    if row.value is not None and row.target.parts and row.value.writes:
+    if row.value is not None and any(action.splits(row.target) for action in row.value.actions):
         lines[0] += f" ×{len(row.target.parts)} parts"
     for prop, decision in row.decisions.items():
         if prop == "parametrize":
@@ -156,6 +158,19 @@ def _rules_table(tallies: tuple[Tally, ...]) -> Table:
             Text(tally.span.place, style="dim"),
         )
     return table
+
+
+def _transfer_view(transfer: Transfer) -> Text:
+    """What a checkpoint gives, what does not fit, what is left over in it."""
+    text = Text(f"source '{transfer.source}': {len(transfer.taken)} taken, ", style="bold")
+    text.append(f"{len(transfer.refused)} refused, {len(transfer.left)} left over\n")
+    for path, tensor in transfer.taken:
+        text.append(f"  ● {printable(path)}{'' if tensor == path else f' from {printable(tensor)}'}\n", style="green")
+    for path, why in transfer.refused:
+        text.append(f"  ✗ {printable(path)}: {printable(why)}\n", style="yellow")
+    for tensor in transfer.left:
+        text.append(f"  ○ {printable(tensor)} is in the file and not taken\n", style="dim")
+    return text
 
 
 def _findings_view(findings: tuple[Finding, ...]) -> Text:

@@ -1,0 +1,144 @@
+"""Actions that compute every entry: from a list of numbers, or by a formula."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from initrules import expression, formula
+from initrules.actions.base import Action, Draw, Moments, special
+from initrules.expression import Expression
+from initrules.fans import Target
+from initrules.precision import integer_limits
+from initrules.source import Span
+
+if TYPE_CHECKING:
+    import torch
+
+_CHECKED = 65_536  # entries of a formula that the plan computes to find infinities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Literal(Action):
+    """Set the entries to the nested numbers given, row by row.
+
+    Shape: that of the numbers; expressions may stand in quotes. Source: none, a plain copy.
+    """
+
+    name: ClassVar[str] = "literal"
+    explicit: ClassVar[bool] = True
+    direct: ClassVar[str | None] = "value"
+
+    value: tuple[Any, ...] = special("literal", "the numbers, nested like the parameter")
+
+    def problem(self, target: Target) -> str | None:
+        """The numbers must have the parameter's shape and fit its dtype."""
+        shape = nested_shape(self.value)
+        if shape is None:
+            return "the numbers of 'literal' are nested unevenly"
+        if shape != target.shape:
+            return f"the numbers have shape {_times(shape)}, the parameter {_times(target.shape)}"
+        limits = integer_limits(target.dtype)
+        wrong = [n for n in flattened(self.value) if limits and not (n == int(n) and limits[0] <= n <= limits[1])]
+        return f"{wrong[0]:g} does not fit {target.dtype}" if wrong else None
+
+    def moments(self, target: Target) -> Moments:
+        """Mean and spread of the numbers themselves."""
+        del target
+        numbers = flattened(self.value)
+        mean = math.fsum(numbers) / max(1, len(numbers))
+        return Moments(mean, math.sqrt(math.fsum((n - mean) ** 2 for n in numbers) / max(1, len(numbers))))
+
+    def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
+        """Copy the numbers."""
+        del target, draw
+        tensor.copy_(tensor.new_tensor(self.value))
+
+
+def nested_shape(value: Any) -> tuple[int, ...] | None:
+    """The shape of nested tuples of numbers, None when it is uneven."""
+    if not isinstance(value, tuple):
+        return ()
+    inner = {nested_shape(item) for item in value}
+    if len(inner) > 1 or None in inner:
+        return None
+    return (len(value), *(inner.pop() or ())) if inner else (0,)
+
+
+def flattened(value: Any) -> list[float]:
+    """All numbers of nested tuples."""
+    return [n for item in value for n in flattened(item)] if isinstance(value, tuple) else [value]
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "scalar"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formula(Action):
+    """Compute every entry by an expression of ``x`` (the value so far) and its indices ``i j k l``.
+
+    Without ``x`` it fills, with ``x`` it transforms. ``mean(x) std(x) norm(x)`` look at the whole
+    tensor, ``module.NAME`` is another parameter of the module after this run, ``parts.NAME`` the
+    part just filled.
+    Shape: any of at most 4 dimensions where indices are used. Units: float64, then cast.
+    """
+
+    name: ClassVar[str] = "formula"
+    explicit: ClassVar[bool] = True
+    direct: ClassVar[str | None] = "value"
+
+    value: str = special("formula", "the expression")
+    reading: tuple[tuple[str, str], ...] = ()  # (name in the formula, canonical path)
+
+    @property
+    def changes(self) -> bool:
+        """Whether it needs a value to begin with."""
+        return "x" in self._parsed().names
+
+    def _parsed(self) -> Expression:
+        return expression.parse(self.value, Span("formula", 1, 1))
+
+    def reads(self) -> tuple[str, ...]:
+        """The parameters it names."""
+        return tuple(path for _, path in self.reading)
+
+    def problem(self, target: Target) -> str | None:
+        """The indices must exist and, where that can be computed at once, the values be finite."""
+        parsed = self._parsed()
+        unfit = formula.unfit(parsed, len(target.shape))
+        if unfit:
+            return unfit
+        if parsed.names & {"x", "module", "parts"} or target.numel > _CHECKED:
+            return None
+        return infinities(formula.compute(parsed, None, target.shape, {}), self.value)
+
+    def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
+        """Compute into ``tensor``."""
+        parsed = self._parsed()
+        tensors = {name: _numpy(draw.parameter(path)) for name, path in self.reading}
+        value = formula.compute(parsed, _numpy(tensor) if "x" in parsed.names else None, target.shape, tensors)
+        found = infinities(value, self.value)
+        if found:
+            raise ValueError(found)
+        tensor.copy_(tensor.new_tensor(value))
+
+
+def _numpy(tensor: torch.Tensor) -> Any:
+    """The entries in double precision."""
+    here = tensor.detach().cpu()
+    wide = here if here.is_complex() else here.double()
+    return wide.numpy().astype("complex128" if here.is_complex() else "float64")
+
+
+def infinities(value: Any, text: str) -> str | None:
+    """Where a computed value is not finite, or None."""
+    import numpy as np  # noqa: PLC0415  # only formulas need it
+
+    bad = ~np.isfinite(value)
+    if not bad.any():
+        return None
+    first = tuple(int(axis[0]) for axis in np.nonzero(bad))
+    place = f"[{', '.join(map(str, first))}]" if first else "the only entry"
+    return f"the formula '{text}' is not finite at {place} ({int(bad.sum())} of {value.size} entries)"

@@ -1,0 +1,86 @@
+"""Where the tensors behind the names of an inventory live in a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from initrules.decision import Row
+from initrules.survey import modules_by_path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one name of a parameter lives in the model."""
+
+    owner: nn.Module
+    local: str
+
+    @property
+    def parametrized(self) -> bool:
+        return parametrize.is_parametrized(self.owner, self.local)
+
+    @property
+    def chain(self) -> Any:
+        """The parametrizations of a parametrized weight."""
+        return self.owner.parametrizations[self.local]  # type: ignore[index]
+
+    def tensor(self) -> torch.Tensor:
+        """The tensor that is stored: of a parametrized weight the first original."""
+        if self.parametrized:
+            original: torch.Tensor = self.chain.original if self.chain.is_tensor else self.chain.original0
+            return original
+        stored = self.owner._parameters.get(self.local)
+        found = self.owner._buffers[self.local] if stored is None else stored
+        assert found is not None
+        return found
+
+    def replace(self, tensor: torch.Tensor) -> None:
+        """Put another tensor in its place."""
+        setattr(self.owner, self.local, tensor)  # some modules, RNNs among them, keep a list of their own
+
+
+def places_of(model: Any) -> Mapping[str, Place]:
+    """The owner and local name behind every name in the inventory."""
+    found: dict[str, Place] = {}
+    for path, _, module in modules_by_path(model):
+        if isinstance(module, nn.Module):
+            prefix = f"{path}." if path else ""
+            locals_ = [*module._parameters, *module._buffers]
+            if parametrize.is_parametrized(module):
+                locals_ += list(module.parametrizations)  # type: ignore[arg-type]
+            found.update((prefix + local, Place(module, local)) for local in locals_)
+    return found
+
+
+def unwritable(place: Place, tensor: torch.Tensor) -> str | None:
+    """Why a tensor cannot be written, or None."""
+    if nn.parameter.is_lazy(tensor):
+        return None  # the plan has said so
+    if tensor.is_inference():
+        return "was made in inference mode, so that it cannot be written"
+    if tensor.layout != torch.strided:
+        return f"is stored as {tensor.layout}, and only dense tensors can be written"
+    if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)):
+        return "is expanded: several of its entries are one number in memory"
+    if place.parametrized:
+        if tensor.device.type == "meta":
+            return "is parametrized and on the meta device; build the model on a real device"
+        lacking = [type(one).__name__ for one in place.chain if not hasattr(one, "right_inverse")]
+        if lacking:
+            return f"is wrapped in {lacking[0]}, which has no right_inverse to write through"
+    return None
+
+
+def materialise_(row: Row, places: Mapping[str, Place], device: torch.device) -> None:
+    """Give a tensor on the meta device memory; all its names get the same one."""
+    old = places[row.path].tensor()
+    made = torch.empty_strided(old.shape, old.stride(), dtype=old.dtype, device=device)
+    new = nn.Parameter(made, old.requires_grad) if isinstance(old, nn.Parameter) else made
+    for name in row.parameter.names:
+        places[name.path].replace(new)
