@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -97,6 +97,14 @@ def _calls(value: Given) -> Iterator[Call]:
         case Mapping():
             for item in value.values():
                 yield from _calls(item)
+
+
+def nested(calls: Iterable[Call]) -> Iterator[Call]:
+    """Calls and the calls among their arguments, outermost first."""
+    for call in calls:
+        yield call
+        for value in call.given.values():
+            yield from nested(_calls(value))
 
 
 def parse_value(node: ScalarNode) -> Expression:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from initrules import expression
 from initrules.actions.table import BUILTIN
 from initrules.binding import captures_in
-from initrules.calls import Call
+from initrules.calls import Call, nested
 from initrules.errors import ExpressionError, NameClashError, RuleError, SelectorSyntaxError, suggestion
 from initrules.expression import FACTS, OBJECTS, RESERVED, Expression
 from initrules.pattern import path_pattern
@@ -95,7 +95,7 @@ def _with_misspelt_actions(
     problems: list[RuleError], rules: Sequence[Rule], variables: Mapping[str, Variable]
 ) -> list[RuleError]:
     """A lone unknown word where a value is wanted is most likely a misspelt action."""
-    words = {call.span: call for rule in rules for call in _calls(rule) if call.word}
+    words = {call.span: call for rule in rules for call in nested(_calls(rule)) if call.word}
     found: list[RuleError] = []
     for problem in problems:
         call = words.get(problem.span) if problem.span else None

@@ -159,9 +159,7 @@ class _Maker:
                 self._report(claim, _LAZY, claim.declaration.calls[0].span, _WARM_UP)
             return actions, target
         for position, problem in _unfit(claim, actions, target):
-            name = actions[position].name
-            hint = None if target.dtype in problem else _WAY_OUT.get(name)  # ways out of a wrong shape
-            self._report(claim, problem, claim.declaration.calls[position].span, hint)
+            self._report(claim, problem, claim.declaration.calls[position].span, _way_out(problem))
         return actions, target
 
     def first_problem(self, claim: Claim, actions: tuple[Any, ...]) -> str | None:
@@ -183,14 +181,27 @@ class _Maker:
 _SHAPED = frozenset({"set", "parametrize"})  # options of ``optimize`` ask for no shape
 _WARM_UP = "Run the model once before planning, or leave this parameter to its module."
 _LAZY = "its shape is not known yet: it is a lazy parameter"
-_WAY_OUT = {
-    "orthogonal": "Name the key 'weight', or select layers whose parameter is a matrix.",
-    **dict.fromkeys(
-        ("xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform",
-         "variance_scaling"), "Name the key 'weight', or give the fan: {fan: module.in_features}."),
-    "reset": "Name the distribution, for example {uniform: {bound: ...}}, or 'keep'.",
-    "output": "Set it on the key 'bias'.",
-}  # fmt: skip
+# What to do about a problem, by a piece of its message: the first that occurs counts.
+_WAYS_OUT = (
+    ("to copy", "Name it by its full path, or '.NAME' for a parameter of the same module."),
+    ("the index", "Use the indices that it has: i, j, k, l for dimensions 0 to 3."),
+    ("the numbers", "Give as many numbers as the parameter has, nested like it."),
+    ("' of '", "Leave it out of the rule, or write 'missing: next' to let its module go to the next claim."),
+    ("has shape", "Leave it out of the rule, or choose another one of the same shape."),
+    ("has no tensor", "Check 'name' and the source's 'key'; 'missing: next' lets its module go to the next claim."),
+    ("is not finite", "Guard the entry: 0 if j == 2 else 1 / (j - 2)."),
+    ("add up to", "Make the sizes add up to the dimension, or divide another one with 'dim'."),
+    ("no bias gives", "Choose a value inside that range, or another 'through'."),
+    ("rises and falls", "Use a part of the range on which it is monotone."),
+    ("output sets a bias", "Set it on the key 'bias'."),
+    ("has no fans", "Name the key 'weight', or give the fan: {fan: module.in_features}."),
+    ("orthogonal needs", "Name the key 'weight', or select layers whose parameter is a matrix."),
+    ("reset_parameters", "Name the distribution, for example {uniform: {bound: ...}}, or 'keep'."),
+)
+
+
+def _way_out(problem: str) -> str | None:
+    return next((hint for piece, hint in _WAYS_OUT if piece in problem), None)
 
 
 def _unfit(claim: Claim, actions: tuple[Any, ...], target: Target) -> Iterator[tuple[int, str]]:

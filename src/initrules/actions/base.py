@@ -71,8 +71,8 @@ class Action(ABC):
 
     ``direct``: the argument that may stand without its name. ``transforms``: whether it changes a
     value instead of giving one. ``explicit``: whether it names the value of every single entry, so
-    that a padding row gets the value named for it and is not cleared. ``together``: groups of arguments of which exactly one is given.
-    ``excluding``: groups of which at most one is given.
+    that a padding row gets the value named for it and is not cleared. ``together``: groups of
+    arguments of which exactly one is given. ``excluding``: groups of which at most one is given.
     """
 
     __slots__ = ()
