@@ -158,10 +158,13 @@ class _Evaluator:
                 return -self._number(operand)
             case ast.UnaryOp(operand=operand):
                 return self._number(operand)
-            case ast.BoolOp(op=ast.And(), values=values):
-                return all(self._truth(value) for value in values)
-            case ast.BoolOp(values=values):
-                return any(self._truth(value) for value in values)
+            case ast.BoolOp(op=op, values=values):  # as in Python, the operand that decides
+                found: float = self._number(values[0])
+                for value in values[1:]:
+                    if bool(found) is isinstance(op, ast.Or):
+                        break
+                    found = self._number(value)
+                return found
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return self.value(body) if self._truth(test) else self.value(orelse)
             case ast.List(elts=items) | ast.Tuple(elts=items):
