@@ -71,7 +71,7 @@ def test_a_lock_is_the_largest_key() -> None:
 def tied_locals() -> nn.Module:
     """One tensor, ``one.weight`` and ``two.kernel``."""
     one, two = nn.Linear(2, 2), nn.Identity()
-    two.register_parameter("kernel", one.weight)
+    two.kernel = one.weight
     return nn.ModuleDict({"one": one, "two": two})
 
 

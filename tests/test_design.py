@@ -184,7 +184,7 @@ def test_not_in_nested_selectors(key: str, value: str) -> None:
     """ "not in nested selectors": refused there, with the way out."""
     with pytest.raises(Problems) as caught:
         claimed(f"{{inside: {{type: Block, {key}: {value}}}}}")
-    assert "It stands only in the rule's own 'select'." in str(caught.value)
+    assert "the rule's own 'select'." in str(caught.value)
 
 
 def frozen_net() -> nn.Module:

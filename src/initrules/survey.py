@@ -19,6 +19,7 @@ from torch.nn.utils import parametrize
 
 from initrules.errors import ModelError
 from initrules.expression import Scalar, Value
+from initrules.hooked import SpectralNormHook, WeightNormHook, hooks_of, stored_names
 from initrules.inventory import UNKNOWN_SHAPE, Inventory, Module, ModuleName, Parameter, ParameterName, TypeName
 
 MAX_NAMES = 1_000_000
@@ -193,7 +194,7 @@ class _Walk:
         for local, tensor, buffer, wraps in own_tensors(module):
             key = _identity(tensor)
             if wraps:
-                self._effective[id(tensor)] = _effective_shape(module.parametrizations[local])  # type: ignore[index]
+                self._effective[id(tensor)] = _effective_shape(dict(chains(module))[local])
             entry = self._tensors.setdefault(key, (tensor, buffer, wraps, []))
             entry[3].append(ParameterName(position, local, prefix + local))
 
@@ -218,14 +219,15 @@ def own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor, bool, tu
 
     Parametrized ones come first, where a weight stood before torch moved it.
     """
-    for local, chain in _chains(module):
+    for local, chain in chains(module):
         original = _originals(chain)[0]
         yield local, original, not isinstance(original, nn.Parameter), tuple(_wrap_name(one) for one in chain)
+    hidden = stored_names(module)
     for local, tensor in module._parameters.items():
-        if tensor is not None:
+        if tensor is not None and local not in hidden:
             yield local, tensor, False, ()
     for local, buffer in module._buffers.items():
-        if buffer is not None:
+        if buffer is not None and local not in hidden:
             yield local, buffer, True, ()
 
 
@@ -236,19 +238,22 @@ def stored_by_path(model: Any) -> dict[str, tuple[torch.Tensor, ...]]:
         if isinstance(module, nn.Module):
             prefix = f"{path}." if path else ""
             found |= {prefix + local: (tensor,) for local, tensor, _, _ in own_tensors(module)}
-            found |= {prefix + local: _originals(chain) for local, chain in _chains(module)}
+            found |= {prefix + local: _originals(chain) for local, chain in chains(module)}
     return found
 
 
-def _chains(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    """The parametrizations of a module by the local name of what they wrap."""
+def chains(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """The parametrizations of a module by the local name of what they wrap, old hooks among them."""
     if parametrize.is_parametrized(module):
         wrapped: Any = module.parametrizations
         yield from wrapped.items()
+    yield from hooks_of(module).items()
 
 
 def _originals(chain: Any) -> tuple[torch.Tensor, ...]:
     """What is stored for a parametrized weight, the largest first (weight_norm's direction)."""
+    if isinstance(chain, WeightNormHook | SpectralNormHook):
+        return chain.stored
     if chain.is_tensor:
         return (chain.original,)
     several = [getattr(chain, f"original{n}") for n in range(chain.ntensors)]
@@ -275,7 +280,10 @@ def _effective_shape(chain: Any) -> tuple[int, ...]:
         return tuple(largest.shape)
 
 
-_OWN_WRAPS = {"_SpectralNorm": "spectral_norm", "_WeightNorm": "weight_norm", "_Orthogonal": "orthogonal"}
+_OWN_WRAPS = {
+    "_SpectralNorm": "spectral_norm", "_WeightNorm": "weight_norm", "_Orthogonal": "orthogonal",
+    "SpectralNormHook": "spectral_norm", "WeightNormHook": "weight_norm",
+}  # fmt: skip
 _SAME_SHAPE = frozenset(_OWN_WRAPS.values())
 
 
@@ -322,7 +330,7 @@ def _reset_method(module: Any) -> str | None:
 def _class_attributes(kind: type) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for one in reversed(_original_classes(kind)):
-        found |= _recorded({name: value for name, value in vars(one).items() if not name.startswith("__")})
+        found |= _recorded(vars(one))
     return found
 
 
@@ -343,7 +351,7 @@ def _items(config: Any) -> dict[str, Any]:
 def _recorded(items: Mapping[str, Any]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name, value in items.items():
-        if name in _MACHINERY:
+        if name in _MACHINERY or name.startswith("_"):  # private: torch.compile and others leave marks there
             continue
         plain = _plain(value)
         if plain is not None:
