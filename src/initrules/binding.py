@@ -62,9 +62,9 @@ def _value(name: str, argument: Argument | None, given: Given, scope: Scope, spa
     assert isinstance(given, Expression)
     assert argument is not None
     value = evaluate(given, scope)
-    problem = _kind_problem(argument, value) or argument.problem(value)
+    problem = argument.problem(value)
     if problem:
-        raise EvaluationError(f"'{name}' {problem}", given.span)
+        raise EvaluationError(f"'{name}' {problem}", given.span, f"{name}: {argument.doc}.")
     return int(value) if kind == "integer" else value  # type: ignore[arg-type]
 
 
@@ -72,18 +72,9 @@ def _size(given: Given, scope: Scope) -> int:
     assert isinstance(given, Expression)
     value = evaluate(given, scope)
     if isinstance(value, bool | str | tuple) or value != int(value) or value < 0:
-        raise EvaluationError(f"a size must be a whole number, not {value}", given.span)
+        hint = "Sizes count the entries of each part along one dimension."
+        raise EvaluationError(f"a size must be a whole number, not {value}", given.span, hint)
     return int(value)
-
-
-def _kind_problem(argument: Argument, value: object) -> str | None:
-    if argument.kind == "flag":
-        return None if isinstance(value, bool) else f"must be true or false, not {value}"
-    if isinstance(value, bool | str | tuple):
-        return f"must be a number, not {str(value).lower() if isinstance(value, bool) else repr(value)}"
-    if argument.kind == "integer" and value != int(value):  # type: ignore[call-overload]
-        return f"must be a whole number, not {value:g}"
-    return None
 
 
 def _filled(text: str, scope: Scope, span: Span) -> str:
@@ -92,7 +83,8 @@ def _filled(text: str, scope: Scope, span: Span) -> str:
     def fill(found: re.Match[str]) -> str:
         value = scope.values.get(found[1])
         if value is None:
-            raise EvaluationError(f"'<{found[1]}>' in '{text}' is not bound by the selector", span)
+            hint = "Bind it in every selector of the rule."
+            raise EvaluationError(f"'<{found[1]}>' in '{text}' is not bound by the selector", span, hint)
         return str(value)
 
     return _CAPTURE.sub(fill, text)

@@ -6,7 +6,6 @@ gives arguments; in a list the first fills and the rest transform.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from initrules.actions.base import Argument, arguments, extra_argument
 from initrules.actions.table import Tables
 from initrules.document import MappingNode, Node, ScalarNode, SequenceNode
 from initrules.errors import ActionError, Problems, RuleError, SchemaError, suggestion
+from initrules.evaluation import Scope, evaluate
 from initrules.expression import Expression
 from initrules.selector import spelled
 from initrules.source import Span
@@ -108,13 +108,19 @@ def nested(calls: Iterable[Call]) -> Iterator[Call]:
 
 
 def parse_value(node: ScalarNode) -> Expression:
-    """The expression that a scalar is: a number, a boolean, or text to parse."""
+    """The expression that a scalar is: a number, a boolean, or text to parse.
+
+    One whose value is known without a model is computed, so that 1 / 0 is found here.
+    """
     value = node.value
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, int | float) and not -(2**1023) < value < 2**1023:
         raise SchemaError(f"'{node.text}' is not finite", node.span, "Write a finite number.")
     if isinstance(value, bool | int | float):
         return expression.number(value, node.span, node.text)
-    return expression.parse(node.text, node.span)
+    found = expression.parse(node.text, node.span)
+    if found.closed:
+        evaluate(found, Scope())
+    return found
 
 
 def read_calls(prop: str, node: Node, tables: Tables) -> tuple[Call, ...]:
@@ -248,9 +254,10 @@ class _Reader:
         except RuleError as error:
             self.problems.extend(error.problems)
             return None
-        problem = argument.problem(found.constant) if found.constant is not None else None
+        is_value = argument.kind not in {"expression", "formula"}
+        problem = argument.problem(evaluate(found, Scope())) if is_value and found.closed else None
         if problem:
-            self.problems.append(ActionError(f"'{name}' {problem}", node.span))
+            self.problems.append(ActionError(f"'{name}' {problem}", node.span, f"{name}: {argument.doc}."))
         return found
 
     def _checked(self, call: Call, *, complete: bool = True) -> Call:
@@ -267,21 +274,24 @@ class _Reader:
                     f"Write {{{call.action.name}: {{{listed}}}}}.",
                 )
             )
-        problem = combination_problem(call.action, call.given)
-        if problem:
-            self.problems.append(ActionError(f"'{call.action.name}' {problem}", call.span))
+        self.problems.extend(_combination_problems(call))
         return call
 
 
-def combination_problem(action: type[Any], given: Mapping[str, Given]) -> str | None:
-    """Why these arguments do not go together, or None."""
-    groups: tuple[tuple[str, ...], ...] = getattr(action, "together", ())
-    if groups:
-        chosen = [group for group in groups if any(name in given for name in group)]
-        if len(chosen) != 1 or any(name not in given for name in chosen[0]):
-            return "needs " + ", or ".join(" and ".join(f"'{name}'" for name in group) for group in groups)
-    excluding: tuple[tuple[str, ...], ...] = getattr(action, "excluding", ())
-    clash = [name for group in excluding for name in group if name in given]
-    if excluding and len({i for i, group in enumerate(excluding) for name in group if name in given}) > 1:
-        return f"takes either {' or '.join(repr(name) for name in clash)}"
-    return None
+def _combination_problems(call: Call) -> Iterator[ActionError]:
+    """Arguments that do not go together, and sets of arguments of which none is complete."""
+    name, given = call.action.name, call.given
+    groups: tuple[tuple[str, ...], ...] = getattr(call.action, "together", ())
+    chosen = [group for group in groups if any(one in given for one in group)]
+    if groups and (len(chosen) != 1 or any(one not in given for one in chosen[0])):
+        ways = (f"{{{name}: {{{', '.join(f'{one}: ...' for one in group)}}}}}" for group in groups)
+        yield ActionError(f"'{name}' needs {_either(groups)}", call.span, f"Write {' or '.join(ways)}.")
+    excluding: tuple[tuple[str, ...], ...] = getattr(call.action, "excluding", ())
+    clash = [tuple(one for one in group if one in given) for group in excluding]
+    clash = [group for group in clash if group]
+    if len(clash) > 1:
+        yield ActionError(f"'{name}' takes {_either(clash)}, not both", call.span, f"Leave out {_either(clash)}.")
+
+
+def _either(groups: Iterable[tuple[str, ...]]) -> str:
+    return ", or ".join(" and ".join(f"'{name}'" for name in group) for group in groups)

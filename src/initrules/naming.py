@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from initrules import expression
@@ -9,9 +10,10 @@ from initrules.actions.table import BUILTIN
 from initrules.binding import captures_in
 from initrules.calls import Call, nested
 from initrules.errors import ExpressionError, NameClashError, RuleError, SelectorSyntaxError, suggestion
-from initrules.expression import FACTS, OBJECTS, RESERVED, Expression
+from initrules.expression import FACTS, FUNCTIONS, OBJECTS, RESERVED, Expression
 from initrules.pattern import path_pattern
-from initrules.rules import CheckpointSource, Rule, Variable
+from initrules.rules import CheckpointSource, Expectation, Rule, Variable
+from initrules.source import Span
 
 
 def variable_problems(rules: Sequence[Rule], variables: Mapping[str, Variable]) -> list[RuleError]:
@@ -35,22 +37,42 @@ def rule_problems(
         problems += _captures(rule)
         known = {*variables, *rule.captures, *FACTS, *OBJECTS}
         for part, extra in _expressions(rule):
-            problems += expression.unknown_names(part, {*known, *extra})
+            problems += expression.unknown_names(part, {*known, *_allowed(part, extra)})
             problems += _patterns(part)
         if rule.decides:
             problems += expression.unknown_names(rule.decides, {*variables, "root"})
             problems += _patterns(rule.decides)
+        problems += _words(rule, variables)
         for call in _calls(rule):
             problems += _texts(call, rule)
             problems += _source(call, sources)
     return _with_misspelt_actions(problems, rules, variables)
 
 
+def expectation_problems(expect: Sequence[Expectation], variables: Mapping[str, Variable]) -> list[RuleError]:
+    """Expectations that name something unknown: they are about the model, not about one parameter."""
+    problems: list[RuleError] = []
+    for one in expect:
+        for key, value in one.values.items():
+            extra = ("x", *FUNCTIONS, "identity") if key == "through" else ()
+            for part in value if isinstance(value, tuple) else (value,):
+                if isinstance(part, Expression):
+                    problems += expression.unknown_names(part, {*variables, "root", *_allowed(part, extra)})
+                    problems += _patterns(part)
+    return problems
+
+
+def _allowed(part: Expression, extra: Iterable[str]) -> set[str]:
+    """What may be named besides: the bare name of a function only where it stands alone."""
+    alone = isinstance(part.tree, ast.Name)
+    return {name for name in extra if alone or name not in {*FUNCTIONS, "identity"}}
+
+
 def _captures(rule: Rule) -> Iterator[RuleError]:
     for name in sorted(rule.captures & RESERVED):
         yield SelectorSyntaxError(
             f"the capture '<{name}>' has the name of a built-in",
-            rule.select[0].span,
+            next(one for one in rule.select if name in one.captures()).capture_span(name),
             "Choose another name: facts, indices and objects keep theirs.",
         )
 
@@ -66,6 +88,14 @@ def _expressions(rule: Rule) -> Iterator[tuple[Expression, Iterable[str]]]:
 def _calls(rule: Rule) -> Iterator[Call]:
     for declaration in rule.declarations:
         yield from declaration.calls
+
+
+def _words(rule: Rule, variables: Mapping[str, Variable]) -> Iterator[RuleError]:
+    """A lone word that names an action, where a variable of that name may be meant."""
+    for call in _calls(rule):
+        if call.text in variables and call.text in {*BUILTIN.actions, *BUILTIN.aliases} and not call.given:
+            hint = f"Rename the variable; {{constant: {call.text}}} means the variable, whatever its name."
+            yield NameClashError(f"'{call.text}' is an action and a variable", call.span, hint)
 
 
 def _texts(call: Call, rule: Rule) -> Iterator[RuleError]:
@@ -91,11 +121,17 @@ def _patterns(part: Expression) -> Iterator[RuleError]:
             yield error
 
 
+def _word_span(call: Call) -> Span:
+    (given,) = call.given.values()
+    assert isinstance(given, Expression)
+    return expression.part_of(given.text, given.span, given.tree)
+
+
 def _with_misspelt_actions(
     problems: list[RuleError], rules: Sequence[Rule], variables: Mapping[str, Variable]
 ) -> list[RuleError]:
     """A lone unknown word where a value is wanted is most likely a misspelt action."""
-    words = {call.span: call for rule in rules for call in nested(_calls(rule)) if call.word}
+    words = {_word_span(call): call for rule in rules for call in nested(_calls(rule)) if call.word}
     found: list[RuleError] = []
     for problem in problems:
         call = words.get(problem.span) if problem.span else None

@@ -189,6 +189,7 @@ def _join(files: _Files) -> RuleSet:
         *joiner.problems,
         *naming.rule_problems(found.rules, found.variables, found.sources),
         *naming.variable_problems(found.rules, found.variables),
+        *naming.expectation_problems(found.expect, found.variables),
     ]
     if problems:
         raise Problems(problems)

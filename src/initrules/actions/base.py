@@ -6,7 +6,6 @@ into the tensor that ``apply`` hands it.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -164,11 +163,13 @@ class Argument:
     field: str = ""  # where its name in rule files is not that of the field
 
     def problem(self, value: object) -> str | None:
-        """Why ``value`` is out of range, or None."""
+        """Why ``value`` is of the wrong kind or out of range, or None."""
+        if self.kind == "flag":
+            return None if isinstance(value, bool) else f"must be true or false, not {value}"
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        if not math.isfinite(value):
-            return f"must be finite, not {value}"
+            return f"must be a number, not {str(value).lower() if isinstance(value, bool) else repr(value)}"
+        if self.kind == "integer" and value != int(value):
+            return f"must be a whole number, not {value:g}"
         if self.minimum is not None and value < self.minimum:
             return f"must be at least {self.minimum:g}, not {value:g}"
         if self.above is not None and value <= self.above:
