@@ -60,3 +60,9 @@ def winners(plan: PlanData, prop: str = "set") -> dict[str, str]:
 def messages(plan: PlanData, code: str) -> list[str]:
     """The whole texts of the findings with this code."""
     return [str(finding) for finding in plan.findings if finding.code == code]
+
+
+def place(body: str, word: str) -> str:
+    """Where the first occurrence of ``word`` in the body given to ``planned`` stands."""
+    before = f"initrules: 1\n{body}"[: f"initrules: 1\n{body}".index(word)]
+    return f"rules.yaml:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"

@@ -22,7 +22,7 @@ from initrules.decision import Decision, Row
 from initrules.draw import Elsewhere, KeyedDraw, seeded_globally, stream_key
 from initrules.errors import ApplyError, Problems, RuleError
 from initrules.global_draw import GlobalDraw
-from initrules.places import Place, materialise_, places_of, unwritable
+from initrules.places import Place, half_wrapped, materialise_, places_of, unwritable
 from initrules.planning import PlanData
 from initrules.sequence import in_order
 from initrules.sources import NO_SOURCES, Sources
@@ -144,7 +144,8 @@ def _problems(planned: PlanData, places: Mapping[str, Place]) -> Iterator[RuleEr
     for row in planned.rows:
         place = places[row.path]
         if row.value is not None and row.value.writes:
-            problem = unwritable(place, place.tensor()) or _changed_before(row, row.value, place.tensor())
+            stored = place.tensor()
+            problem = unwritable(place, stored) or half_wrapped(row, places) or _changed_before(row, row.value, stored)
             if problem:
                 yield ApplyError(f"'{row.path}' {problem}", row.value.span)
         wrap = row.decisions.get("parametrize")
@@ -167,7 +168,7 @@ def _changed_before(row: Row, decision: Decision, tensor: torch.Tensor) -> str |
     if _CHANGES.get(tensor) != (row.path, decision.actions, tensor._version):
         return None
     return (
-        f"was changed by this rule before ({decision.summary}) and not written since; doing it twice changes it twice"
+        f"was changed by this rule before ({decision.summary}) and not written since: once more would change it twice"
     )
 
 

@@ -72,7 +72,7 @@ class Normalize(Action):
         if self.std is not None:
             size, wanted = tensor.std(dim=dims, keepdim=True), self.std
         else:
-            size, wanted = tensor.norm(dim=dims, keepdim=True), self.norm or 0.0
+            size, wanted = tensor.norm(p=2, dim=dims, keepdim=True), self.norm or 0.0
         if bool((size == 0).any()):
             raise ValueError("what is to be normalized is zero")
         tensor.mul_(wanted / size)
