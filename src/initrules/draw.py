@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from initrules.errors import ApplyError
+from initrules.hooked import computed, unhook_
 from initrules.survey import own_tensors
 
 
@@ -158,8 +159,11 @@ def scratch_copy(module: nn.Module) -> nn.Module:
     for buffer in module.buffers():
         made = torch.zeros(buffer.shape, dtype=buffer.dtype, device="cpu")
         memo[id(buffer)] = _blank(made) if buffer.device.type == "meta" else made.copy_(buffer)
+    for owner in module.modules():
+        memo |= {id(weight): torch.zeros(weight.shape, dtype=weight.dtype) for weight in computed(owner)}
     copied = copy.deepcopy(module, memo)
     for owner in list(copied.modules()):
+        unhook_(owner)
         if parametrize.is_parametrized(owner):
             _unwrap_(owner)
     for parameter in copied.parameters():

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from initrules.decision import Row
-from initrules.survey import modules_by_path
+from initrules.hooked import hooks_of
+from initrules.survey import chains, modules_by_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,12 @@ class Place:
 
     @property
     def parametrized(self) -> bool:
-        return parametrize.is_parametrized(self.owner, self.local)
+        return parametrize.is_parametrized(self.owner, self.local) or self.local in hooks_of(self.owner)
 
     @property
     def chain(self) -> Any:
-        """The parametrizations of a parametrized weight."""
-        return self.owner.parametrizations[self.local]  # type: ignore[index]
+        """The parametrizations of a parametrized weight, or the old hook that does their work."""
+        return dict(chains(self.owner))[self.local]
 
     def tensor(self) -> torch.Tensor:
         """The tensor that is stored: of a parametrized weight the first original."""
@@ -51,9 +52,7 @@ def places_of(model: Any) -> Mapping[str, Place]:
     for path, _, module in modules_by_path(model):
         if isinstance(module, nn.Module):
             prefix = f"{path}." if path else ""
-            locals_ = [*module._parameters, *module._buffers]
-            if parametrize.is_parametrized(module):
-                locals_ += list(module.parametrizations)  # type: ignore[arg-type]
+            locals_ = [*module._parameters, *module._buffers, *dict(chains(module))]
             found.update((prefix + local, Place(module, local)) for local in locals_)
     return found
 
@@ -75,6 +74,17 @@ def unwritable(place: Place, tensor: torch.Tensor) -> str | None:
         if lacking:
             return f"is wrapped in {lacking[0]}, which has no right_inverse to write through"
     return None
+
+
+def half_wrapped(row: Row, places: Mapping[str, Place]) -> str | None:
+    """Why a tied tensor cannot be written that only some of its modules wrap, or None."""
+    wrapped = {places[name.path].parametrized: name.path for name in row.parameter.names}
+    if len(wrapped) < 2:
+        return None
+    return (
+        f"is one tensor with '{wrapped[False]}', but '{wrapped[True]}' is parametrized: "
+        "no value suits both; untie the two, or leave it out of the rules"
+    )
 
 
 def materialise_(row: Row, places: Mapping[str, Place], device: torch.device) -> None:

@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations
 
 from initrules.errors import ApplyError
+from initrules.hooked import SpectralNormHook, WeightNormHook, show_
 
 
 def write_through_(chain: Any, value: torch.Tensor, key: int) -> None:
@@ -25,12 +26,12 @@ def write_through_(chain: Any, value: torch.Tensor, key: int) -> None:
         value = value / (value.norm() / effective.norm())
     tolerance = 64 * torch.finfo(value.dtype).eps * max(1.0, float(value.abs().max()))
     if not torch.allclose(effective, value, rtol=0, atol=tolerance):
-        wraps = ", ".join(type(one).__name__.lstrip("_") for one in chain)
+        wraps = ", ".join(type(one).__name__.lstrip("_").removesuffix("Hook") for one in chain)
         raise ApplyError(f"its parametrization ({wraps}) gives another value than the one written to it")
 
 
-def _is_spectral_norm(wrap: nn.Module) -> bool:
-    return type(wrap).__name__ == "_SpectralNorm"
+def _is_spectral_norm(wrap: object) -> bool:
+    return isinstance(wrap, SpectralNormHook) or type(wrap).__name__ == "_SpectralNorm"
 
 
 def settle_(chain: Any, key: int) -> torch.Tensor:
@@ -41,6 +42,8 @@ def settle_(chain: Any, key: int) -> torch.Tensor:
     effective: torch.Tensor = chain()
     if not is_finite(effective):
         raise ApplyError("its parametrization divides by a norm that is zero")
+    if isinstance(chain, SpectralNormHook | WeightNormHook):
+        show_(chain, effective)
     return effective
 
 
@@ -49,7 +52,7 @@ def refresh_spectral_norm_(norm: Any, weight: torch.Tensor, key: int) -> None:
 
     Source: Golub & Van Loan 2013, sec. 8.2; torch stops after 15 rounds, some percent short.
     """
-    if weight.ndim < 2 or not weight.numel():
+    if not weight.numel() or (weight.ndim < 2 and not isinstance(norm, SpectralNormHook)):
         return
     exact = torch.promote_types(weight.dtype, torch.float64)
     matrix = norm._reshape_weight_to_matrix(weight).to("cpu", exact)
