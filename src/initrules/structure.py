@@ -49,8 +49,7 @@ class _Place:
 
     @property
     def value(self) -> str:
-        if self.key is None:
-            return "an entry" if self.entry else "the file"
+        assert self.key is not None  # the file itself is a mapping
         return f"{'an entry' if self.entry else 'the value'} of '{self.key.text}'"
 
 
@@ -63,8 +62,9 @@ def _locate(root: Node, path: list[str | int], index: dict[int, dict[str, tuple[
                 index[id(node)] = {name.text: (name, value) for name, value in node.entries}
             key, value = index[id(node)][str(step)]
             place = _Place(value, key)
-        elif isinstance(node, SequenceNode) and isinstance(step, int):
-            place = _Place(node.items[step], place.key, entry=True)
+        else:
+            assert isinstance(node, SequenceNode)
+            place = _Place(node.items[int(step)], place.key, entry=True)
     return place
 
 
@@ -78,10 +78,10 @@ def _explain(error: Any, place: _Place) -> Iterator[RuleError]:
             message = f"{place.value} must be {_wanted(error)}, not {_found(place.node)}"
             yield SchemaError(message, place.span, _type_hint(error, place))
         case "enum":
-            where = f" of '{place.key.text}'" if place.key else ""
+            assert place.key is not None
             choices = [str(choice) for choice in error.validator_value]
             text = place.node.text if isinstance(place.node, ScalarNode) else ""
-            message = f"unknown value{where}: {_found(place.node)}"
+            message = f"unknown value of '{place.key.text}': {_found(place.node)}"
             yield SchemaError(message, place.span, suggestion(text, choices))
         case "const":
             yield SchemaError(
@@ -117,7 +117,9 @@ def _unknown_keys(schema: Mapping[str, Any], node: Node) -> Iterator[RuleError]:
     known, noun = schema["properties"], schema.get("x-noun", "key")
     for key, _ in node.entries if isinstance(node, MappingNode) else ():
         if key.text not in known:
-            hint = schema.get("x-hints", {}).get(key.text) or (suggestion(key.text, known) if known else "It has none.")
+            hint = schema.get("x-hints", {}).get(key.text) or (
+                suggestion(key.text, known) if known else "It takes none."
+            )
             message = f"unknown {noun}: '{key.text}'" if " " in noun else f"unknown {noun} '{key.text}'"
             yield SchemaError(message, key.span, hint)
 
@@ -184,17 +186,21 @@ def _type_hint(error: Any, place: _Place) -> str:
     scalar = node if isinstance(node, ScalarNode) else None
     if str(schema.get("x-noun", "")).startswith("argument of") and place.key:
         return _call_hint(place.key.text, schema, scalar)
+    if schema.get("x-noun") == "parametrization":
+        return suggestion("", schema["properties"])
     if scalar and scalar.value is None:
         return f"Leave the {'entry' if place.entry else 'key'} out if there is nothing to say."
     if scalar and isinstance(scalar.value, bool) and "number" in kinds:
         return "Write 1 for true, 0 for false."
-    if scalar and scalar.plain and "string" in kinds and "number" not in kinds and not isinstance(scalar.value, str):
+    if scalar and {"integer", "boolean"} & set(kinds) and "number" not in kinds:
+        return "Write a whole number." if "integer" in kinds else "Write true or false."
+    if scalar and scalar.plain and "string" in kinds and "number" not in kinds:
         return f"As text it stands in quotes: '{scalar.text}'."
     if kinds == ["object"]:
         return "Write entries of the form 'key: value' under it."
     if kinds == ["array"]:
         return "Write a list: [a, b], or a line for each entry that begins with '- '."
-    return "Write true or false." if kinds == ["boolean"] else "Write one value of that kind."
+    return "Write one value of that kind."
 
 
 def _call_hint(name: str, schema: Mapping[str, Any], given: ScalarNode | None) -> str:
