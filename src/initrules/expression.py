@@ -300,8 +300,10 @@ def part_of(text: str, span: Span, node: ast.expr) -> Span:
     return span.part(text, start, stop - start)
 
 
-def unknown_names(expression: Expression, known: Collection[str]) -> list[ExpressionError]:
-    """A problem for every name that is neither in ``known`` nor built in."""
+def unknown_names(
+    expression: Expression, known: Collection[str], hints: Mapping[str, str] = MappingProxyType({})
+) -> list[ExpressionError]:
+    """A problem for every name that is neither in ``known`` nor built in; ``hints`` for some of them."""
     choices = {*known, *CONSTANTS}
     problems = []
     for node in ast.walk(expression.tree):
@@ -309,7 +311,8 @@ def unknown_names(expression: Expression, known: Collection[str]) -> list[Expres
             place = part_of(expression.text, expression.span, node)
             hint = _ELSEWHERE.get(node.id)
             message = f"'{node.id}' has no meaning here" if hint else f"unknown name '{node.id}'"
-            problems.append(ExpressionError(message, place, hint or suggestion(node.id, choices)))
+            hint = hint or hints.get(node.id) or _TRUTH.get(node.id) or suggestion(node.id, choices)
+            problems.append(ExpressionError(message, place, hint))
     return problems
 
 
@@ -317,6 +320,9 @@ def _is_call(name: ast.Name, expression: Expression) -> bool:
     return any(isinstance(node, ast.Call) and node.func is name for node in ast.walk(expression.tree))
 
 
+_TRUTH: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("yes", "no", "on", "off", "True", "False"), "Write true or false.")
+)
 _ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys((*FACTS, *OBJECTS), "This value is one for the whole model: use variables, count() or root."),

@@ -33,11 +33,16 @@ def rule_problems(
 ) -> list[RuleError]:
     """Rules that name an unknown variable, capture or source, or bind the name of a built-in."""
     problems: list[RuleError] = []
+    hints = {
+        name: f"The rule '{rule.name}' binds it; a capture holds in its own rule."
+        for rule in rules
+        for name in rule.captures
+    }
     for rule in rules:
         problems += _captures(rule)
         known = {*variables, *rule.captures, *FACTS, *OBJECTS}
         for part, extra in _expressions(rule):
-            problems += expression.unknown_names(part, {*known, *_allowed(part, extra)})
+            problems += expression.unknown_names(part, {*known, *_allowed(part, extra)}, hints)
             problems += _patterns(part)
         if rule.decides:
             problems += expression.unknown_names(rule.decides, {*variables, "root"})
@@ -142,3 +147,15 @@ def _with_misspelt_actions(
         hint = f"{suggestion(call.word, choices)} A word is an action or a variable."
         found.append(ExpressionError(f"unknown action or variable '{call.word}'", problem.span, hint))
     return found
+
+
+def names_used(calls: Iterable[Call], variables: Mapping[str, Variable]) -> frozenset[str]:
+    """Every name that the arguments use, directly or by way of variables."""
+    found: set[str] = set()
+    fresh = {name for call in calls for part, _ in call.expressions() for name in part.names}
+    while fresh:
+        found |= fresh
+        values = [variables[name] for name in fresh if name in variables]
+        parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+        fresh = {name for part in parts for name in part.names} - found
+    return frozenset(found)
