@@ -36,7 +36,7 @@ def plan_of(select: str, value: str, more: str = "") -> PlanData:
     pytest.param("{name: '0', where: ndim > 1}", "size(-1) + 10 * size(0)", 63, id="size"),
     pytest.param("{name: '2', where: ndim > 1}", "module.in_features", 6, id="module"),
     pytest.param("{name: '0', where: ndim > 1}", "module.kernel_size[1]", 3, id="a list"),
-    pytest.param("{name: '0', where: ndim > 1}", "get(next.inplace, 7)", 0, id="next: the following sibling"),
+    pytest.param("{name: '0', where: ndim > 1}", "7 if next.inplace else 4", 4, id="next: the following sibling"),
     pytest.param("{name: '2', where: ndim > 1}", "get(next.inplace, 7)", 7, id="the last one has no next"),
     pytest.param("{name: '2', where: ndim > 1}", "get(parent.depth, 5)", 5, id="parent has no such attribute"),
     pytest.param("{name: '2', inside: '', where: ndim > 1}", "inside.depth", 2, id="inside"),
@@ -72,8 +72,8 @@ def test_names_without_a_value(select: str, value: str, message: str) -> None:
 def test_a_lazy_parameter_has_no_facts(fact: str) -> None:
     """An unknown shape is neither small nor large: `where` cannot be asked."""
     model = isolated(lambda: nn.LazyLinear(2))()
-    (found,) = planned("rules: [{rule: r, select: '', where: 1, set: {weight: 1}}]".replace(
-        "select: '', where: 1", f"select: {{path: '', where: {fact} > 0}}"), model).errors  # fmt: skip
+    rules = f"rules: [{{rule: r, select: {{path: '', where: {fact} > 0}}, set: {{weight: 1}}}}]"
+    (found,) = planned(rules, model).errors
     reason = "the shape of a lazy parameter is not known yet"
     assert found.message == f"'{fact}' has no value here: {reason}, for 'weight'"
 

@@ -30,14 +30,17 @@ def told(rules: str, model: nn.Module, code: str) -> list[tuple[str, str | None]
 ])  # fmt: skip
 def test_unclaimed_parameters(unmatched: str, severity: str) -> None:
     """ "unclaimed parameters under `unmatched: error` (frozen ones and buffers are not asked for)"."""
-    rules = f"unmatched: {unmatched}\nrules: [{{rule: r, select: '0', set: {{weight: 1}}, optimize: {{bias: {{lr_scale: 1}}}}}}]"
+    rule = "{rule: r, select: '0', set: {weight: 1}, optimize: {bias: {lr_scale: 1}}}"
+    rules = f"unmatched: {unmatched}\nrules: [{rule}]"
     hint = "Add a rule, or an entry of 'defaults'; 'keep' leaves a value on purpose."
     message = f"{severity}: 3 parameters without a rule: '0.bias', '2.weight', '2.bias'"
     assert told(rules, net(), "unclaimed") == [(message, hint)]
 
 
 def test_one_unclaimed_parameter() -> None:
-    rules = "unmatched: error\nrules: [{rule: r, select: ['0', '2'], set: {weight: 1}}, {rule: s, select: '0', set: {bias: keep}}]"
+    rules = (
+        "unmatched: error\nrules: [{rule: r, select: '*', set: {weight: 1}}, {rule: s, select: '0', set: {bias: keep}}]"
+    )
     assert [message for message, _ in told(rules, net(), "unclaimed")] == [
         "error: 1 parameter without a rule: '2.bias'"
     ]
@@ -67,8 +70,8 @@ def test_a_norm_of_zero_says_both_places() -> None:
         "  - {rule: zero, select: {type: Linear, frozen: true}, set: {weight: zeros}}"
     )
     assert "\n".join(messages(planned(rules, net()), "norm-of-zero")) == (
-        "rules.yaml:3:81: spectral_norm divides '0.weight', '1.weight' by its norm, and its value is zero "
-        "(set at rules.yaml:4:72): the result is NaN\n"
+        "rules.yaml:3:78: spectral_norm divides '0.weight', '1.weight' by its norm, and its value is zero "
+        "(set at rules.yaml:4:70): the result is NaN\n"
         "    - {rule: wrap, select: {type: Linear, frozen: true}, parametrize: {weight: spectral_norm}}\n"
         f"                                                                               ^^^^^^^^^^^^^\n  {WAY_OUT}"
     )
@@ -114,7 +117,8 @@ def shared() -> nn.Module:
 
 
 @pytest.mark.parametrize(("build", "found"), [
-    pytest.param(tied, ["error: 'table.weight' is tied to 'head.weight', and spectral_norm would wrap one of them only"],
+    pytest.param(tied,
+                 ["error: 'table.weight' is tied to 'head.weight', and spectral_norm would wrap one of them only"],
                  id="a tied tensor"),
     pytest.param(shared, [], id="a shared module is wrapped once for all its names"),
 ])  # fmt: skip
