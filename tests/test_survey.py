@@ -473,6 +473,16 @@ def test_attributes_of_classes_and_configs() -> None:
     }  # fmt: skip
 
 
+def test_private_attributes_of_modules_are_recorded() -> None:
+    """Real code marks layers so: llm-foundry sets ``_is_residual``."""
+    module = Told()
+    module._is_residual = True  # type: ignore[assignment]
+    module._is_torch_compile = True  # type: ignore[assignment]  # a mark of torch.compile, no fact
+    found = survey(module).modules[0].attributes
+    assert found.get("_is_residual") is True
+    assert "_is_torch_compile" not in found
+
+
 def test_the_mode_is_no_attribute() -> None:
     """Decisions depend on the architecture, not on train or eval mode, nor on values."""
     model = net()

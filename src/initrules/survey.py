@@ -36,6 +36,8 @@ WRAPPERS = {
 }
 # Attributes of nn.Module itself and of train/eval mode: no facts about the architecture.
 _MACHINERY = frozenset({*nn.Module().__dict__, "call_super_init", "dump_patches", "T_destination", "parametrizations"})
+# What torch.compile, FSDP, DDP and transformers leave on the modules they touch.
+_MARKS = ("_is_torch_compile", "_compiled", "_torchdynamo", "_dynamo", "_is_fsdp", "_fsdp", "_ddp", "_is_hf")
 
 
 def survey(model: Any) -> Inventory:
@@ -345,13 +347,13 @@ def _items(config: Any) -> dict[str, Any]:
     for alias, name in aliases.items() if isinstance(aliases, Mapping) else ():
         if name in items:  # transformers: hidden_size of a GPT-2 config is its n_embd
             items.setdefault(alias, items[name])
-    return items
+    return {name: value for name, value in items.items() if not name.startswith("_")}
 
 
 def _recorded(items: Mapping[str, Any]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name, value in items.items():
-        if name in _MACHINERY or name.startswith("_"):  # private: torch.compile and others leave marks there
+        if name in _MACHINERY or name.startswith(("__", *_MARKS)):
             continue
         plain = _plain(value)
         if plain is not None:
