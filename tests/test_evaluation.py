@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from initrules import expression
 from initrules.errors import EvaluationError
-from initrules.evaluation import Missing, Scope, bound, evaluate
+from initrules.evaluation import Missing, Scope, evaluate
 from initrules.expression import Expression, Value
 from initrules.source import Span
 from told import told
@@ -406,41 +406,3 @@ def test_whether_an_object_has_an_attribute() -> None:
     assert not scope.has("module", "absent")
     assert not scope.has("parent", "x")
     assert not scope.has("next", "x")
-
-
-@pytest.mark.parametrize(
-    ("text", "folded"),
-    [
-        pytest.param("x + level", "x + 2", id="a capture"),
-        pytest.param("sigmoid(x * width)", "sigmoid(x * 8)", id="a variable"),
-        pytest.param("negative ** 2 * x", "0.25 * x", id="what has no free name is computed"),
-        pytest.param("x ** negative", "x ** (-0.5)", id="a negative exponent keeps its sign"),
-        pytest.param("negative * x ** 2", "-0.5 * x ** 2", id="a negative factor"),
-        pytest.param("stds[0] * x", "0.5 * x", id="an element"),
-        pytest.param("x if x in module.stride else 0", "x if x in [2, 4] else 0", id="a list"),
-        pytest.param("max(x, get(module.absent, 3))", "max(x, 3)", id="a question"),
-        pytest.param("log", "log", id="a function alone"),
-        pytest.param("identity", "identity", id="identity alone"),
-        pytest.param("level", "2", id="nothing free"),
-    ],
-)
-def test_bound(text: str, folded: str) -> None:
-    assert bound(_parse(text), _scope(), {"x"}) == folded
-
-
-def test_bound_keeps_free_attributes() -> None:
-    found = bound(_parse("x * module.weight + module.out_features"), _scope(), {"x"}, lambda t: t == "module.weight")
-    assert found == "x * module.weight + 3"
-
-
-@given(st.floats(-5, 5), st.floats(-5, 5))
-def test_bound_text_means_the_same(a: float, x: float) -> None:
-    scope = Scope(variables={"a": _parse(repr(a)) if a >= 0 else _parse(f"-{-a!r}")}, values={"x": x})
-    for text in ("x - a ** 3", "a * x ** 2", "(x - a) * (a - x) ** 3", "min(a, x) - -a", "x if x < a else a"):
-        folded = bound(_parse(text), scope, {"x"})
-        assert evaluate(_parse(folded), Scope(values={"x": x})) == evaluate(_parse(text), scope)
-
-
-def test_what_a_scope_does_not_say_cannot_be_bound() -> None:
-    with pytest.raises(EvaluationError):
-        bound(_parse("x + nobody"), _scope(), {"x"})

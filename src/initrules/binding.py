@@ -13,8 +13,9 @@ from initrules.actions.computed import Formula
 from initrules.actions.copied import Copy, Load, renamed
 from initrules.calls import Call, Given
 from initrules.errors import EvaluationError
-from initrules.evaluation import Scope, bound, evaluate
+from initrules.evaluation import Scope, evaluate
 from initrules.expression import INDICES, Expression, dotted
+from initrules.folding import bound
 from initrules.source import Span
 
 _CAPTURE = re.compile(r"<([A-Za-z_][A-Za-z0-9_]*)>")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import copy
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from initrules.errors import EvaluationError, suggestion
 from initrules.expression import (
@@ -73,57 +72,13 @@ def evaluate(expression: Expression, scope: Scope) -> Value:
 _DEEP = "Give a variable that it builds on a value of its own."
 
 
-def bound(
-    expression: Expression, scope: Scope, free: Collection[str], free_attribute: Callable[[str], bool] | None = None
-) -> str:
-    """The text of an expression in which all that does not depend on a free name is replaced by its value.
-
-    ``free_attribute`` says which dotted names, such as ``module.weight``, stay as they are.
-    """
-    if isinstance(expression.tree, ast.Name) and expression.tree.id in {*FUNCTIONS, "identity"}:
-        return expression.tree.id  # the bare name of a function
-    fold = _Fold(_Evaluator(expression, scope), free, free_attribute or (lambda _: False))
-    return ast.unparse(fold.visit(copy.deepcopy(expression.tree)))
-
-
-class _Fold(ast.NodeTransformer):
-    """Replaces every part of a syntax tree that has no free name by its value."""
-
-    def __init__(self, evaluator: _Evaluator, free: Collection[str], free_attribute: Callable[[str], bool]) -> None:
-        self.evaluator = evaluator
-        self.free = free
-        self.free_attribute = free_attribute
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, ast.expr) and not self._is_free(node):
-            return _literal(self.evaluator.value(node))
-        if isinstance(node, ast.Attribute | ast.Name):
-            return node
-        if isinstance(node, ast.Call):
-            arguments: Any = [self.visit(arg) for arg in node.args]
-            return ast.Call(node.func, arguments, [])
-        return self.generic_visit(node)
-
-    def _is_free(self, node: ast.AST) -> bool:
-        if isinstance(node, ast.Name):
-            return node.id in self.free
-        if isinstance(node, ast.Attribute):
-            return self.free_attribute(".".join(dotted(node) or ()))
-        if isinstance(node, ast.Call):
-            return any(self._is_free(arg) for arg in node.args)
-        return any(self._is_free(child) for child in ast.iter_child_nodes(node))
+def value_of(node: ast.expr, expression: Expression, scope: Scope, known: dict[str, Value]) -> Value:
+    """The value of one part of an expression; ``known`` remembers variables, so that each is computed once."""
+    return _Evaluator(expression, scope, known).value(node)
 
 
 def _short(value: Value) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _literal(value: Value) -> ast.expr:
-    if isinstance(value, tuple):
-        return ast.List([_literal(item) for item in value], ast.Load())
-    if isinstance(value, int | float) and value < 0:  # with its sign outside, so that powers keep their meaning
-        return ast.UnaryOp(ast.USub(), ast.Constant(-value))
-    return ast.Constant(value)
 
 
 _SELECT = "Ask only where it has one: select other parameters, or give the number."
@@ -160,10 +115,10 @@ class _Evaluator:
                 return self._number(operand)
             case ast.BoolOp(op=op, values=values):  # as in Python, the operand that decides
                 found: float = self._number(values[0])
-                for value in values[1:]:
+                for operand in values[1:]:
                     if bool(found) is isinstance(op, ast.Or):
                         break
-                    found = self._number(value)
+                    found = self._number(operand)
                 return found
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return self.value(body) if self._truth(test) else self.value(orelse)

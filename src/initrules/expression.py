@@ -30,7 +30,8 @@ MAX_CHAIN = 50
 
 OBJECTS = ("module", "parent", "inside", "next", "root")
 FACTS = ("fan_in", "fan_out", "numel", "ndim")
-INDICES = ("x", "i", "j", "k", "l")
+DIMENSIONS = ("i", "j", "k", "l")  # the indices of an entry
+INDICES = ("x", *DIMENSIONS)
 CONSTANTS: Mapping[str, Scalar] = MappingProxyType({"pi": math.pi, "e": math.e, "true": True, "false": False})
 RESERVED = frozenset({*OBJECTS, "parts", *FACTS, *INDICES, *CONSTANTS})
 

@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from initrules.expression import CONSTANTS, INDICES, Expression, dotted
+from initrules.expression import CONSTANTS, DIMENSIONS, Expression, dotted
 
 Array = Any  # numpy.ndarray of float64, complex128 or bool, or a number
-
-DIMENSIONS = INDICES[1:]
 
 
 def _softplus(x: Array) -> Array:

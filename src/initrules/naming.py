@@ -10,7 +10,7 @@ from initrules.actions.table import BUILTIN
 from initrules.binding import captures_in
 from initrules.calls import Call, nested
 from initrules.errors import ExpressionError, NameClashError, RuleError, SelectorSyntaxError, suggestion
-from initrules.expression import FACTS, FUNCTIONS, OBJECTS, RESERVED, Expression
+from initrules.expression import DIMENSIONS, FACTS, FUNCTIONS, OBJECTS, RESERVED, Expression
 from initrules.pattern import path_pattern
 from initrules.rules import CheckpointSource, Expectation, Rule, Variable
 from initrules.source import Span
@@ -19,7 +19,7 @@ from initrules.source import Span
 def variable_problems(rules: Sequence[Rule], variables: Mapping[str, Variable]) -> list[RuleError]:
     """Variables that name something unknown, or themselves by way of others."""
     captures = {name for rule in rules for name in rule.captures}
-    known = {*variables, *captures, *FACTS, *OBJECTS}
+    known = {*variables, *captures, *FACTS, *OBJECTS, *DIMENSIONS}
     problems: list[RuleError] = [*expression.circles(variables)]
     for value in variables.values():
         for part in value if isinstance(value, tuple) else (value,):
@@ -44,8 +44,10 @@ def rule_problems(
         for part, extra in _expressions(rule):
             problems += expression.unknown_names(part, {*known, *_allowed(part, extra)}, hints)
             problems += _patterns(part)
+            problems += () if {*DIMENSIONS} <= {*extra} else _indexed(part, variables)
         if rule.decides:
             problems += expression.unknown_names(rule.decides, {*variables, "root"})
+            problems += _indexed(rule.decides, variables)
             problems += _patterns(rule.decides)
         problems += _words(rule, variables)
         for call in _calls(rule):
@@ -63,8 +65,20 @@ def expectation_problems(expect: Sequence[Expectation], variables: Mapping[str, 
             for part in value if isinstance(value, tuple) else (value,):
                 if isinstance(part, Expression):
                     problems += expression.unknown_names(part, {*variables, "root", *_allowed(part, extra)})
+                    problems += _indexed(part, variables)
                     problems += _patterns(part)
     return problems
+
+
+def _indexed(part: Expression, variables: Mapping[str, Variable]) -> Iterator[RuleError]:
+    """Variables that depend on an index of a formula, where there is no formula."""
+    for node in ast.walk(part.tree):
+        if isinstance(node, ast.Name) and node.id in variables:
+            indices = sorted(names_in(variables[node.id], variables) & {*DIMENSIONS})
+            if indices:
+                message = f"'{node.id}' depends on the index '{indices[0]}', which has no meaning here"
+                place = expression.part_of(part.text, part.span, node)
+                yield ExpressionError(message, place, "A variable of an index stands only in 'formula'.")
 
 
 def _allowed(part: Expression, extra: Iterable[str]) -> set[str]:
@@ -151,11 +165,22 @@ def _with_misspelt_actions(
 
 def names_used(calls: Iterable[Call], variables: Mapping[str, Variable]) -> frozenset[str]:
     """Every name that the arguments use, directly or by way of variables."""
+    return _reached({name for call in calls for part, _ in call.expressions() for name in part.names}, variables)
+
+
+def names_in(value: Variable, variables: Mapping[str, Variable]) -> frozenset[str]:
+    """Every name that a variable uses, directly or by way of others."""
+    return _reached({name for part in _parts(value) for name in part.names}, variables)
+
+
+def _reached(fresh: set[str], variables: Mapping[str, Variable]) -> frozenset[str]:
     found: set[str] = set()
-    fresh = {name for call in calls for part, _ in call.expressions() for name in part.names}
     while fresh:
         found |= fresh
         values = [variables[name] for name in fresh if name in variables]
-        parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
-        fresh = {name for part in parts for name in part.names} - found
+        fresh = {name for value in values for part in _parts(value) for name in part.names} - found
     return frozenset(found)
+
+
+def _parts(value: Variable) -> tuple[Expression, ...]:
+    return value if isinstance(value, tuple) else (value,)

@@ -1,0 +1,115 @@
+"""Folding: all but the free names becomes values, and variables that depend on them are spelled out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from initrules import expression, ruleset
+from initrules.errors import EvaluationError, RuleError
+from initrules.evaluation import Missing, Scope, evaluate
+from initrules.expression import Expression
+from initrules.folding import bound
+from initrules.source import Span
+from told import told
+
+
+def _parse(text: str) -> Expression:
+    return expression.parse(text, Span("f.yaml", 1, 5, len(text) + 2, f"a: '{text}'"))
+
+
+def _scope() -> Scope:
+    return Scope(
+        variables={
+            "width": _parse("4 * level"),
+            "stds": (_parse("0.5"), _parse("-width"), _parse("1 / 0 if level < 0 else 3")),
+            "broken": _parse("1 / zero"),
+            "negative": _parse("-0.5"),
+        },
+        values={"level": 2, "zero": 0, "fan_in": 8, "fan_out": Missing("a parameter with 1 dimension has no fans")},
+        objects={
+            "module": {"out_features": 3, "bias": True, "stride": (2, 4), "mode": "zeros", "config.p": 0.1},
+            "parent": Missing("the root has no parent"),
+            "root": {},
+        },
+        count=lambda pattern: {"h.*": 12}.get(pattern, 0),
+        shape=(5, 7),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        pytest.param("x + level", "x + 2", id="a capture"),
+        pytest.param("sigmoid(x * width)", "sigmoid(x * 8)", id="a variable"),
+        pytest.param("negative ** 2 * x", "0.25 * x", id="what has no free name is computed"),
+        pytest.param("x ** negative", "x ** (-0.5)", id="a negative exponent keeps its sign"),
+        pytest.param("negative * x ** 2", "-0.5 * x ** 2", id="a negative factor"),
+        pytest.param("stds[0] * x", "0.5 * x", id="an element"),
+        pytest.param("x if x in module.stride else 0", "x if x in [2, 4] else 0", id="a list"),
+        pytest.param("max(x, get(module.absent, 3))", "max(x, 3)", id="a question"),
+        pytest.param("log", "log", id="a function alone"),
+        pytest.param("identity", "identity", id="identity alone"),
+        pytest.param("level", "2", id="nothing free"),
+    ],
+)
+def test_bound(text: str, folded: str) -> None:
+    assert bound(_parse(text), _scope(), {"x"}) == folded
+
+
+def test_bound_keeps_free_attributes() -> None:
+    found = bound(_parse("x * module.weight + module.out_features"), _scope(), {"x"}, lambda t: t == "module.weight")
+    assert found == "x * module.weight + 3"
+
+
+@given(st.floats(-5, 5), st.floats(-5, 5))
+def test_bound_text_means_the_same(a: float, x: float) -> None:
+    scope = Scope(variables={"a": _parse(repr(a)) if a >= 0 else _parse(f"-{-a!r}")}, values={"x": x})
+    for text in ("x - a ** 3", "a * x ** 2", "(x - a) * (a - x) ** 3", "min(a, x) - -a", "x if x < a else a"):
+        folded = bound(_parse(text), scope, {"x"})
+        assert evaluate(_parse(folded), Scope(values={"x": x})) == evaluate(_parse(text), scope)
+
+
+def test_what_a_scope_does_not_say_cannot_be_bound() -> None:
+    with pytest.raises(EvaluationError):
+        bound(_parse("x + nobody"), _scope(), {"x"})
+
+
+def _indexed(**variables: str) -> Scope:
+    return Scope(variables={name: _parse(text) for name, text in variables.items()}, values={"numel": 6})
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "folded"),
+    [
+        pytest.param("sin(angle)", {"angle": "i / numel"}, "sin(i / 6)", id="a variable of an index"),
+        pytest.param("2 * a", {"a": "b + 1", "b": "j ** 2"}, "2 * (j ** 2 + 1)", id="by way of another"),
+        pytest.param("a + b", {"a": "i", "b": "numel / 2"}, "i + 3.0", id="others keep being values"),
+    ],
+)
+def test_variables_of_a_free_name_are_spelled_out(text: str, variables: dict[str, str], folded: str) -> None:
+    assert bound(_parse(text), _indexed(**variables), {"i", "j"}) == folded
+
+
+@pytest.mark.parametrize("length", [20, 49])
+def test_variables_that_double_are_refused_at_once(length: int) -> None:
+    doubled = {f"v{n}": f"v{n - 1} + v{n - 1}" for n in range(1, length)}
+    with pytest.raises(EvaluationError) as caught:
+        bound(_parse(f"v{length - 1}"), _indexed(v0="i", **doubled), {"i"})
+    assert caught.value.message == (
+        f"'v{length - 1}' has more than 1,000 characters when its variables are spelled out"
+    )
+
+
+def test_a_formula_that_becomes_long_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="when its variables are spelled out"):
+        bound(_parse("a * a * a * a"), _indexed(a="+".join([f"sin({'i+' * 40}i)"] * 4)), {"i"})
+
+
+def test_a_variable_of_an_index_stands_only_in_formulas() -> None:
+    line = "rules: [{rule: a, select: fc, set: {bias: {formula: sin(angle)}, weight: {normal: {std: twice}}}}]"
+    with pytest.raises(RuleError) as caught:
+        ruleset.from_text(f"initrules: 1\nvars: {{angle: i / numel, twice: 2 * angle}}\n{line}", "f.yaml")
+    message = "'twice' depends on the index 'i', which has no meaning here"
+    assert str(caught.value) == told(line, (89, 5), message, "A variable of an index stands only in 'formula'.", 3)
