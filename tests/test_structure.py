@@ -316,6 +316,13 @@ def _refusal(text: str) -> str:
             id="nothing as a value",
         ),
         pytest.param(
+            "rules: [{rule: a, select: x, set: {weight: [keep, [zeros]]}}]",
+            (51, 7),
+            "an entry of 'weight' must be an action or an expression, not a list",
+            "Write one value of that kind.",
+            id="a chain in a chain",
+        ),
+        pytest.param(
             "rules: [{rule: a, select: x, set: {weight: {zeros: 3}}}]",
             (52, 1),
             "the value of 'zeros' must be a mapping, not '3'",

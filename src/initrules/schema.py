@@ -141,7 +141,9 @@ EXPECTATION: Mapping[str, Schema] = MappingProxyType(
 def json_schema(tables: Tables = BUILTIN) -> Schema:
     """The schema of rule files with these actions, draft 2020-12."""
     value = _calls(tables.actions, "action", tables.aliases, "number", "array")
-    value |= {"items": {"$ref": "#/$defs/value"}, "minItems": 1, "x-wants": "an action or an expression"}
+    wants = {"x-wants": "an action or an expression"}
+    step = {"$ref": "#/$defs/value", "type": ["string", "object", "number"], **wants}  # no list in a list
+    value |= {"items": step, "minItems": 1, **wants}
     names = _many({"type": "string", "pattern": NAME})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
