@@ -21,7 +21,7 @@ from initrules.actions.table import BUILTIN
 from initrules.apply import Record, WriteError, apply_
 from initrules.errors import ApplyError, Problems
 from initrules.fans import Target
-from initrules.survey import stored_by_path, survey
+from initrules.survey import survey
 from support import isolated, isolation, planned
 from writing import NORMAL, WEIGHT, WRAP, One, Tied, applied, behind, chain, memory, same, snapshot, values
 
@@ -577,6 +577,29 @@ def test_a_model_on_the_meta_device_gets_the_values_of_one_on_the_cpu() -> None:
     other.load_state_dict(model.state_dict())
     inputs = torch.linspace(-1, 1, 24).reshape(2, 3, 4)
     assert torch.equal(model(inputs), other(inputs))
+
+
+def test_a_formula_that_names_another_parameter_is_tried_with_what_that_will_be() -> None:
+    rules = (
+        "rules:\n  - {rule: all, select: '**', set: {weight: {normal: {std: 1}}, bias: {formula: norm(module.weight)}}}"
+    )
+    with torch.device("meta"):
+        model = nn.Linear(3, 3)
+    applied(rules, model)
+    assert torch.allclose(model.bias, model.weight.norm())
+
+
+def test_rehearsals_draw_nothing_from_a_global_stream() -> None:
+    class Own(nn.Linear):
+        """Not torch's own class, so that its reset method is tried first."""
+
+    model: Any = isolated(lambda: nn.Sequential(Own(3, 3), Own(3, 3)))()
+    rules = "stream: global\nrules:\n  - {rule: all, select: '*', set: {'*': reset}}"
+    with isolation(3):
+        applied(rules, model)
+    with isolation(3):
+        expected = [nn.Linear(3, 3), nn.Linear(3, 3)]
+    assert all(torch.equal(one.weight, other.weight) for one, other in zip(model, expected, strict=True))
 
 
 def test_tensors_on_the_meta_device_without_a_value_are_named() -> None:

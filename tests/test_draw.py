@@ -317,6 +317,22 @@ def test_the_global_generator_is_put_back_after_a_failure_too() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_matrix_routines_run_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocked QR rounds differently on more threads, and a value must not depend on their number."""
+    found: list[int] = []
+    original = torch.linalg.qr
+
+    def qr(matrix: Tensor) -> Any:
+        found.append(torch.get_num_threads())
+        return original(matrix)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(torch.linalg, "qr", qr)
+    orthogonal(3, 3)
+    assert found == [1]
+    assert torch.get_num_threads() == before
+
+
 def test_empty_and_single_entries() -> None:
     assert normal(0).shape == (0,)
     assert normal().shape == ()

@@ -31,7 +31,7 @@ def outputs(reference: Reference, model: Any, **arguments: Any) -> Iterator[Tens
     """What the example's networks give for its own inputs."""
     inputs = example(reference.example).example_inputs(**arguments)
     for name, module in modules(model).items():
-        given = inputs[name] if isinstance(inputs, dict) else (inputs,)
+        given = inputs[name] if isinstance(inputs, dict) else inputs if isinstance(inputs, tuple) else (inputs,)
         result = module(*given)
         yield from result if isinstance(result, tuple) else (result,)
 
@@ -132,7 +132,9 @@ def test_impossible_sizes_are_refused(name: str, arguments: dict[str, Any], mess
 def test_inputs_depend_on_their_seed_alone(name: str) -> None:
     def flat(seed: int) -> list[Tensor]:
         found = example(name).example_inputs(seed=seed)
-        return [found] if isinstance(found, Tensor) else [tensor for group in found.values() for tensor in group]
+        if isinstance(found, Tensor):
+            return [found]
+        return [tensor for group in found.values() for tensor in group] if isinstance(found, dict) else list(found)
 
     assert all(torch.equal(one, other) for one, other in zip(flat(0), flat(0), strict=True))
     assert not all(torch.equal(one, other) for one, other in zip(flat(0), flat(1), strict=True))

@@ -72,7 +72,7 @@ def apply_(
     with torch.inference_mode(mode=False), torch.no_grad():
         writer = _Writer(current, places, seed, sources)
         problems = [*_plan_problems(current), *_problems(current, places)]
-        problems = problems or list(writer.rehearsal())
+        problems = problems or writer.rehearsal()
         if problems:
             raise Problems(problems)
         return writer.run(home, on_row or _nothing)
@@ -197,22 +197,30 @@ class _Writer:
         self.sources = sources
         self.order = in_order(planned.rows, planned.inventory, planned.rules)
         self._reset: dict[int, nn.Module] = {}
+        self._tried: dict[str, torch.Tensor] | None = None  # what other parameters will be, while rehearsing
         self.written: list[str] = []
         self.wrapped: list[str] = []
 
-    def rehearsal(self) -> Iterator[RuleError]:
-        """Try on copies the writes that only the module's own code can judge."""
-        for row in self.order:
-            place = self.places[row.path]
-            if row.value is None or not (place.parametrized or _must_be_tried(row, place)):
-                continue
-            try:
-                value = self._value(row, row.value, place)
-                if place.parametrized:
-                    self._write_through(row, copy.deepcopy(place.chain), value)
-            except Exception as error:  # noqa: BLE001  # whatever that code raises
-                hint = error.hint if isinstance(error, RuleError) else None
-                yield ApplyError(f"'{row.path}' cannot be written: {_message(error)}", row.value.span, hint)
+    def rehearsal(self) -> list[RuleError]:
+        """Try on copies the writes that only a try can judge; the generators are put back afterwards."""
+        self._tried = {}
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            problems = [problem for row in self.order for problem in self._try(row)]
+        self._tried = None
+        self._reset.clear()
+        return problems
+
+    def _try(self, row: Row) -> Iterator[RuleError]:
+        place = self.places[row.path]
+        if row.value is None or not (place.parametrized or _must_be_tried(row, place)):
+            return
+        try:
+            value = self._value(row, row.value, place)
+            if place.parametrized:
+                self._write_through(row, copy.deepcopy(place.chain), value)
+        except Exception as error:  # noqa: BLE001  # whatever that code raises
+            hint = error.hint if isinstance(error, RuleError) else None
+            yield ApplyError(f"'{row.path}' cannot be written: {_message(error)}", row.value.span, hint)
 
     def run(self, device: torch.device, on_row: Callable[[], None]) -> Record:
         for row in self.planned.rows:
@@ -292,8 +300,14 @@ class _Writer:
         return KeyedDraw(self.seed, row.path, place.owner, place.local, elsewhere)
 
     def _other(self, path: str) -> torch.Tensor:
-        """Another parameter as it is now: written before, or left as it was."""
+        """Another parameter as it is now: written before, or left as it was; in a rehearsal as it will be."""
         place = self.places[path]
+        if self._tried is not None:
+            row = self.planned.row(path)
+            if row is not None and row.value is not None and row.value.writes:
+                if path not in self._tried:
+                    self._tried[path] = self._value(row, row.value, place)
+                return self._tried[path]
         found: torch.Tensor = place.chain() if place.parametrized else place.tensor()
         return found
 

@@ -110,7 +110,8 @@ class KeyedDraw:
         wide = rows < columns
         drawn = torch.empty((columns, rows) if wide else (rows, columns), dtype=tensor.dtype, device="cpu")
         self.normal_(drawn, 0.0, 1.0)
-        q, r = torch.linalg.qr(drawn)
+        with one_thread():
+            q, r = torch.linalg.qr(drawn)
         q *= r.diagonal().sgn()
         tensor.copy_((q.mH if wide else q).reshape(tensor.shape)).mul_(gain)
 
@@ -188,15 +189,28 @@ def _blank(tensor: torch.Tensor) -> torch.Tensor:
 def seeded_globally(key: int) -> Iterator[None]:
     """Set torch's global generator for the CPU from a key, and put it back afterwards.
 
-    ``torch.manual_seed`` would reseed the generators of every other device too.
+    ``torch.manual_seed`` would reseed the generators of every other device too. Only the low 32 bits
+    of a key count in this generator.
     """
     generator = torch.default_generator
     before = generator.get_state()
     generator.manual_seed(key % 2**63)
     try:
-        yield
+        with one_thread():
+            yield
     finally:
         generator.set_state(before)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: blocked matrix routines round differently on more of them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _real_entries(tensor: torch.Tensor) -> torch.Tensor:

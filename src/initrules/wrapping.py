@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
+from initrules.draw import one_thread
 from initrules.errors import ApplyError
 from initrules.hooked import SpectralNormHook, WeightNormHook, show_
 
@@ -58,13 +59,14 @@ def refresh_spectral_norm_(norm: Any, weight: torch.Tensor, key: int) -> None:
     matrix = norm._reshape_weight_to_matrix(weight).to("cpu", exact)
     left = torch.randn(len(matrix), dtype=exact, device="cpu", generator=torch.Generator().manual_seed(key % 2**63))
     before, largest = 0.0, 1.0
-    for _ in range(1000):
-        if abs(largest - before) <= 1e-10 * largest:
-            break
-        right = functional.normalize(matrix.mH @ left, dim=0)
-        left = matrix @ right
-        before, largest = largest, float(left.norm())
-        left = functional.normalize(left, dim=0)
+    with one_thread():
+        for _ in range(1000):
+            if abs(largest - before) <= 1e-10 * largest:
+                break
+            right = functional.normalize(matrix.mH @ left, dim=0)
+            left = matrix @ right
+            before, largest = largest, float(left.norm())
+            left = functional.normalize(left, dim=0)
     norm._u.copy_(left)
     norm._v.copy_(right)
 
