@@ -224,6 +224,27 @@ def test_the_locks_that_disagree_are_named_once_for_all_parameters() -> None:
     )
 
 
+@pytest.mark.parametrize(("key", "one", "other", "agree"), [
+    pytest.param("weight", "1 / count('zz')", "1 / count('zz')", True, id="no value: compared as written"),
+    pytest.param("weight", "1 / count('zz')", "ones", False, id="no value against a value"),
+    pytest.param("bias", "orthogonal", "orthogonal", True, id="what the parameter cannot take"),
+    pytest.param("bias", "orthogonal", "{orthogonal: {gain: 2}}", False, id="and another that it cannot take"),
+])  # fmt: skip
+def test_locks_whose_values_cannot_be(key: str, one: str, other: str, agree: bool) -> None:
+    """The value is an error of its own; the locks are compared all the same."""
+    rules = rule("one", "['0', '2']", f"set: {{{key}: {one}}}", "lock: true")
+    rules += rule("two", "'0'", f"set: {{{key}: {other}}}", "lock: true")
+    assert ("locks-disagree" not in codes(planned("rules:\n" + rules, net()))) is agree
+
+
+def test_locks_on_a_lazy_parameter() -> None:
+    locks = rule("one", "''", "set: {weight: zeros}", "lock: true") + rule(
+        "two", "''", "set: {'*': ones}", "lock: true"
+    )
+    model = isolated(lambda: nn.LazyLinear(2))()
+    assert "locks-disagree" in codes(planned(f"rules:\n{locks}", model))
+
+
 @isolated
 def two_ways() -> nn.Module:
     """One tensor as a convolution (out, in, 1) and as a transposed one (in, out, 1)."""

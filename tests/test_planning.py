@@ -112,6 +112,9 @@ def test_the_target_is_that_of_the_value(other: str) -> None:
                  "    rules: [{rule: r, select: '*', set: {'*': orthogonal}}]\n"
                  "                                              ^^^^^^^^^^\n"
                  "  Name the key 'weight', or select layers whose parameter is a matrix.", id="a shape"),
+    pytest.param("select: '*', parametrize: {bias: spectral_norm}",
+                 "rules.yaml:2:52: spectral_norm needs at least 2 dimensions, this parameter has 1, "
+                 "for '0.bias', '2.bias'", id="a parametrization"),
     pytest.param("select: '2', set: {weight: 1 / (module.in_features - 4)}",
                  "rules.yaml:2:46: '1 / (module.in_features - 4)' divides by zero, for '2.weight'", id="an expression"),
 ])  # fmt: skip
