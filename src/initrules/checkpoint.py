@@ -7,9 +7,10 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -17,28 +18,41 @@ from initrules.errors import ApplyError
 from initrules.survey import root_entries
 
 
-def save(model: Any, path: str, metadata: Mapping[str, str]) -> int:
-    """Write the state of a model as safetensors, atomically; the number of bytes written.
+class Saved(NamedTuple):
+    """What was written: the number of bytes, and the entries of the state that are no tensors."""
+
+    size: int
+    left_out: tuple[str, ...]
+
+
+def save(model: Any, path: str, metadata: Mapping[str, str]) -> Saved:
+    """Write the state of a model as safetensors, atomically.
 
     Tied tensors are written once; the other names stand in the metadata, where
     ``safetensors.torch.load_model`` looks for them. Raises ``ApplyError``; then nothing is changed.
     """
     check_target(path)
     target = Path(path)
-    tensors, aliases = _once(_state(model))
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
+    state = _state(model)
+    left_out = tuple(name for name, value in state.items() if not isinstance(value, torch.Tensor))
+    tensors, aliases = _once({name: value for name, value in state.items() if name not in left_out})
+    temporary: str | None = None
     try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+        os.close(handle)
         save_file(tensors, temporary, {**metadata, **aliases, "format": "pt"})
         size = Path(temporary).stat().st_size
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(target)
     except OSError as error:
-        raise ApplyError(f"'{path}' cannot be written: {error.strerror}") from error
+        raise ApplyError(f"'{path}' cannot be written: {error.strerror or error}") from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ApplyError(f"'{path}' cannot be written: {error}") from error
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
-    return size
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                Path(temporary).unlink()
+    return Saved(size, left_out)
 
 
 def check_target(path: str) -> None:
@@ -46,8 +60,12 @@ def check_target(path: str) -> None:
     target = Path(path)
     if target.suffix != ".safetensors":
         raise ApplyError(f"'{path}' does not end in '.safetensors'", hint="Only safetensors files are written.")
+    if target.is_dir():
+        raise ApplyError(f"'{path}' is a folder", hint="Name a file in it.")
     if not target.parent.is_dir():
         raise ApplyError(f"there is no folder '{target.parent}'", hint="Make it first.")
+    if not os.access(target.parent, os.W_OK):
+        raise ApplyError(f"the folder '{target.parent}' cannot be written to", hint="Choose another one.")
 
 
 def _umask() -> int:
@@ -56,7 +74,7 @@ def _umask() -> int:
     return mask
 
 
-def _state(model: Any) -> dict[str, torch.Tensor]:
+def _state(model: Any) -> dict[str, Any]:
     if isinstance(model, nn.Module):
         return dict(model.state_dict())
     entries = root_entries(model) or {}

@@ -7,9 +7,13 @@ longer true. torch is imported by the verbs that need a model, and by no others.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import random
+import shlex
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,10 +23,11 @@ from rich.console import Console
 
 from initrules import __version__, ruleset
 from initrules.document import resolve
-from initrules.errors import ApplyError, Finding, RuleError, Severity
+from initrules.errors import ApplyError, Finding, RuleError, Severity, printable
 from initrules.ruleset import RuleSet
 
 if TYPE_CHECKING:
+    from initrules.apply import Record
     from initrules.planning import PlanData
     from initrules.sources import Sources
 
@@ -30,10 +35,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FINE, FINDINGS, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 130
 _WIDE = 140  # for output that is not a terminal
+_PLAIN = ("error", "warning", "note")  # what a summary calls the severities
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; no traceback unless ``--debug``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows its code instead
+            stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     sys.exit(_run([word for word in given if word != "--debug"], debug=debug))
@@ -49,20 +58,23 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         return CANNOT_RUN
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FINE
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # the reader of a pipe has seen enough
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FINE
+        click.echo("the model's own code asked to leave", err=True)
+        return CANNOT_RUN
     except RuleError as error:
         if debug:
-            raise
+            traceback.print_exc()
         _complain(error)
         return CANNOT_RUN
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # no traceback reaches a user
         if debug:
-            raise
-        click.echo(
-            f"initrules failed: {type(error).__name__}: {error}\n  --debug shows where; please report it.", err=True
-        )
+            traceback.print_exc()
+        said = printable(f"{type(error).__name__}: {error}")
+        click.echo(f"initrules failed: {said}\n  --debug shows where; please report it.", err=True)
         return CANNOT_RUN
     return code if isinstance(code, int) else FINE
 
@@ -158,34 +170,55 @@ def plan(rules: str, form: str, fail_on: str, **options: Any) -> int:
 @cli.command()
 @_rule_options
 @_model_options(required=True, device="cpu")
-@click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal values.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Equal seeds give equal values."
+)
 @click.option("-o", "--output", required=True, metavar="FILE", help="A .safetensors file; written whole or not at all.")
 def apply(rules: str, seed: int, output: str, **options: Any) -> int:
     """Build the model, write the plan into it, and save its state."""
-    import torch  # noqa: PLC0415
-
     from initrules import report  # noqa: PLC0415
     from initrules.apply import apply_  # noqa: PLC0415
     from initrules.checkpoint import check_target, save  # noqa: PLC0415
 
     check_target(output)
     loaded = _rules(rules, options)
-    torch.manual_seed(seed)  # what no rule touches is reproducible too
+    _seed_all(seed)  # what no rule touches is reproducible too
     model = _model(options)
     sources = _sources(loaded, options)
     planned = _planned(loaded, model, sources)
+    for finding in planned.findings:
+        if finding.severity is not Severity.INFO:
+            click.echo(report.findings_text([finding]), err=True)
     if planned.errors:
-        click.echo(report.findings_text(planned.errors), err=True)
         click.echo("nothing was written", err=True)
         return FINDINGS
     with _progress(sum(1 for row in planned.rows if row.value is not None and row.value.writes)) as advance:
         record = apply_(model, planned, seed=seed, sources=sources, on_row=advance)
     metadata = {"initrules": __version__, "initrules.seed": str(seed), "initrules.plan": record.fingerprint}
-    size = save(model, output, metadata)
-    click.echo(
-        f"{output}: {len(record.written)} parameters written, {len(record.parametrized)} parametrized, {size:,} bytes"
-    )
+    saved = save(model, output, metadata)
+    for name in saved.left_out:
+        click.echo(f"warning '{printable(name)}' is no tensor and was left out", err=True)
+    click.echo(f"{printable(output)}: {_written(planned, record)}, {saved.size:,} bytes")
     return FINE
+
+
+def _written(planned: PlanData, record: Record) -> str:
+    missed = sum(1 for row in planned.rows if row.value is None and not row.parameter.buffer)
+    parts = [f"{len(record.written)} parameter{'s' * (len(record.written) != 1)} written"]
+    if record.parametrized:
+        parts.append(f"{len(record.parametrized)} parametrized")
+    if missed:
+        parts.append(f"{missed} left as built")
+    return ", ".join(parts)
+
+
+def _seed_all(seed: int) -> None:
+    import numpy as np  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  # the generator that a factory may use without saying so
+    random.seed(seed)
 
 
 @cli.command()
@@ -209,14 +242,18 @@ def lint(rules: str, form: str, fail_on: str, **options: Any) -> int:
     """Check a rule file by itself, or against a model."""
     from initrules import lints, report  # noqa: PLC0415
 
-    loaded = _rules(rules, options)
+    try:
+        loaded = _rules(rules, options)
+    except RuleError as error:
+        if form == "json":
+            _print_json([problem.finding() for problem in error.problems])
+        raise
     findings = [*lints.file_findings(loaded)]
     if options["model"]:
         findings += _planned(loaded, _model(options), _sources(loaded, options)).findings
+    findings.sort(key=lambda finding: finding.severity.rank)
     if form == "json":
-        from initrules.report.data import finding_json  # noqa: PLC0415
-
-        click.echo(json.dumps([finding_json(finding) for finding in findings], indent=1))
+        _print_json(findings)
     else:
         for finding in findings:
             click.echo(report.findings_text([finding]))
@@ -224,10 +261,17 @@ def lint(rules: str, form: str, fail_on: str, **options: Any) -> int:
     return _code(findings, fail_on)
 
 
+def _print_json(findings: Sequence[Finding]) -> None:
+    from initrules.report.data import finding_json  # noqa: PLC0415
+
+    click.echo(json.dumps([finding_json(finding) for finding in findings], indent=1))
+
+
 def _summary(rules: RuleSet, findings: Sequence[Finding]) -> str:
-    counts = [sum(1 for finding in findings if finding.severity is severity) for severity in Severity]
-    files = ", ".join(rules.files)
-    return f"{files}: {len(rules.rules)} rules, {counts[0]} errors, {counts[1]} warnings, {counts[2]} notes"
+    words = [(len(rules.rules), "rule")]
+    words += [(sum(1 for f in findings if f.severity is s), w) for s, w in zip(Severity, _PLAIN, strict=True)]
+    counts = ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in words)
+    return f"{', '.join(map(printable, rules.files))}: {counts}"
 
 
 @cli.command()
@@ -267,11 +311,21 @@ def new(file: str, *, force: bool, **options: Any) -> int:
         raise ApplyError(f"'{file}' exists", hint="Choose another name, or add --force.")
     if not target.parent.is_dir():
         raise ApplyError(f"there is no folder '{target.parent}'", hint="Make it first.")
-    target.write_text(starter(inventory), encoding="utf-8")
-    click.echo(
-        f"{file} written; look at it with: initrules plan {file} --model {options['model'] or 'MODULE:FUNCTION'}"
-    )
+    try:
+        target.write_text(starter(inventory), encoding="utf-8")
+    except OSError as error:
+        raise ApplyError(f"'{file}' cannot be written: {error.strerror}") from error
+    words = ["initrules", "plan", file, "--model", options["model"] or "MODULE:FUNCTION", *_repeated(options)]
+    click.echo(f"{printable(file)} written; look at it with: {printable(shlex.join(words))}")
     return FINE
+
+
+def _repeated(options: dict[str, Any]) -> list[str]:
+    """The arguments of the factory as the command line has them."""
+    words: list[str] = []
+    for key, value in options["arguments"].items():
+        words += ["--arg", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
+    return words
 
 
 def _rules(path: str, options: dict[str, Any]) -> RuleSet:
@@ -315,9 +369,11 @@ def _show(planned: PlanData) -> None:
 
     console = Console()
     if console.is_terminal:
-        console.print(report.plan_view(planned))
+        console.print(report.plan_view(planned, console.width))
     else:
-        click.echo(report.plan_text(planned, width=int(os.environ.get("COLUMNS", _WIDE))))
+        columns = os.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isascii() and columns.isdigit() and len(columns) < 6 else 0
+        click.echo(report.plan_text(planned, width=width or _WIDE))
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ from typing import Any
 
 from initrules.actions.base import Moments, summary
 from initrules.cascade import Tier
+from initrules.evaluation import Missing
 from initrules.expression import Value
-from initrules.fans import Target
+from initrules.fans import Fans, Target, shape_fans
 from initrules.inventory import Parameter
 from initrules.source import Span
 
@@ -29,7 +30,7 @@ class Decision:
     """What decides one property of one parameter.
 
     ``actions``: the evaluated chain; ``written``: as the file has it; ``captures``: what the
-    winner's selector bound.
+    winner's selector bound; ``fans``: those that the value was computed from, if any.
     """
 
     prop: str
@@ -41,6 +42,7 @@ class Decision:
     losers: tuple[Loser, ...]
     lock: bool = False
     captures: Mapping[str, Value] = field(default_factory=dict, hash=False)
+    fans: Fans | None = None
 
     @property
     def summary(self) -> str:
@@ -66,6 +68,13 @@ class Row:
     def path(self) -> str:
         """The canonical name."""
         return self.parameter.path
+
+    @property
+    def torch_fans(self) -> Fans | None:
+        """What torch would have read from the shape, where the value was computed from other fans."""
+        used = self.value.fans if self.value else None
+        read = shape_fans(self.parameter.shape)
+        return None if used is None or isinstance(read, Missing) or read == used else read
 
     @property
     def value(self) -> Decision | None:

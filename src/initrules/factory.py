@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import inspect
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -18,6 +20,7 @@ import torch
 from torch import nn
 
 from initrules.errors import ModelError, suggestion
+from initrules.survey import root_entries
 
 T = TypeVar("T")
 
@@ -25,42 +28,87 @@ T = TypeVar("T")
 def build(spec: str, arguments: Mapping[str, Any], *, device: str = "meta") -> Any:
     """Import the factory and call it, with new tensors on ``device``; what it prints goes to stderr.
 
-    Raises ``ModelError`` when there is no such factory or it fails.
+    Raises ``ModelError`` when there is no such factory, it fails, or it returns no model. Whatever
+    it raises is caught, ``SystemExit`` too; only an interrupt from the keyboard goes on.
     """
-    with contextlib.redirect_stdout(sys.stderr):
-        factory = _factory(spec)
-        if isinstance(factory, nn.Module):
-            return factory
-        if not callable(factory):
-            raise ModelError(f"'{spec}' is a {type(factory).__name__}, not a function that builds a model")
-        return _call(spec, factory, arguments, device)
+    _check_device(device)
+    where, name = _split(spec)
+    folder = Path(where).resolve().parent if where.endswith(".py") else Path.cwd()
+    with _on_stderr(), _back_here(), _importable(folder):
+        factory = _attribute(where, name)
+        model = factory if isinstance(factory, nn.Module) else _call(spec, factory, arguments, device)
+    if not isinstance(model, nn.Module) and root_entries(model) is None:
+        kind = "None" if model is None else f"a value of type '{type(model).__name__}'"
+        hint = "It must return an nn.Module, or a dict or dataclass whose values are modules or None."
+        raise ModelError(f"the factory '{spec}' returned {kind}, not a model", hint=hint)
+    return model
 
 
-def _call(spec: str, factory: Callable[..., Any], arguments: Mapping[str, Any], device: str) -> Any:
+def _call(spec: str, factory: Any, arguments: Mapping[str, Any], device: str) -> Any:
+    if not callable(factory):
+        raise ModelError(f"'{spec}' is a {type(factory).__name__}, not a function that builds a model")
+    _check_arguments(spec, factory, arguments)
     try:
         with torch.device(device):
             return factory(**arguments)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         hint = "--debug shows where it was raised."
-        if device == "meta":
+        if device == "meta" and isinstance(error, Exception):
             hint = "It ran on the meta device, without values; '--device cpu' builds it for real. " + hint
-        raise ModelError(f"the factory '{spec}' raised {type(error).__name__}: {error}", hint=hint) from error
+        raise ModelError(f"the factory '{spec}' raised {_said(error)}", hint=hint) from error
 
 
-def _factory(spec: str) -> Any:
+def _check_arguments(spec: str, factory: Any, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that the factory does not take, where its signature says so."""
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        unknown = [key for key in arguments if key not in signature.parameters]
+        names = ", ".join(f"'{name}'" for name in signature.parameters)
+        hint = suggestion(unknown[0], signature.parameters) if unknown else f"Give it with --arg; it takes {names}."
+        raise ModelError(f"the factory '{spec}' cannot be called like this: {error}", hint=hint) from error
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.device(device)
+    except RuntimeError:
+        raise ModelError(f"'{device}' is no device", hint="Choose 'meta', 'cpu' or 'cuda', for example.") from None
+
+
+def _split(spec: str) -> tuple[str, str]:
     where, colon, name = spec.rpartition(":")
     if not colon or not where or not name:
         raise ModelError(
             f"'{spec}' names no factory", hint="Write 'path/to/file.py:function' or 'package.module:function'."
         )
-    module = _from_file(where) if where.endswith(".py") else _from_package(where)
-    found: Any = module
+    return where, name
+
+
+def _attribute(where: str, name: str) -> Any:
+    found: Any = _from_file(where) if where.endswith(".py") else _run(where, lambda: importlib.import_module(where))
     for part in name.split("."):
-        if not hasattr(found, part):
-            public = [attribute for attribute in vars(found) if not attribute.startswith("_")]
-            raise ModelError(f"'{where}' has no '{part}'", hint=suggestion(part, public))
-        found = getattr(found, part)
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            public = [attribute for attribute in dir(found) if not attribute.startswith("_")]
+            raise ModelError(f"'{where}' has no '{part}'", hint=suggestion(part, public)) from None
     return found
+
+
+def _said(error: BaseException) -> str:
+    """The kind of an error and its text, whatever its author made of ``str``."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _from_file(where: str) -> ModuleType:
@@ -73,33 +121,33 @@ def _from_file(where: str) -> ModuleType:
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module  # dataclasses look their module up while they are made
-    with _importable(path.parent):
+    try:
         _run(where, lambda: found.loader.exec_module(module))  # type: ignore[union-attr]
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
     return module
-
-
-def _from_package(where: str) -> ModuleType:
-    with _importable(Path.cwd()):
-        return _run(where, lambda: importlib.import_module(where))
 
 
 def _run(where: str, load: Callable[[], T]) -> T:
     try:
         return load()
+    except KeyboardInterrupt:
+        raise
     except ModuleNotFoundError as error:
         if error.name and (where == error.name or where.startswith(f"{error.name}.")):
             raise ModelError(
                 f"there is no module '{error.name}'", hint="Install it, or give a file: 'path/to/file.py:function'."
             ) from error
         raise ModelError(f"importing '{where}' failed: {error}", hint="Install what it imports.") from error
-    except Exception as error:
+    except BaseException as error:
         raise ModelError(
-            f"importing '{where}' raised {type(error).__name__}: {error}", hint="--debug shows where it was raised."
+            f"importing '{where}' raised {_said(error)}", hint="--debug shows where it was raised."
         ) from error
 
 
 @contextlib.contextmanager
-def _importable(folder: Path) -> Any:
+def _importable(folder: Path) -> Iterator[None]:
     """Let modules beside the user's file be imported, as Python does for a script."""
     sys.path.insert(0, str(folder))
     try:
@@ -107,3 +155,32 @@ def _importable(folder: Path) -> Any:
     finally:
         with contextlib.suppress(ValueError):
             sys.path.remove(str(folder))
+
+
+@contextlib.contextmanager
+def _on_stderr() -> Iterator[None]:
+    """Send what is printed to stderr, also by C code and child processes, so that stdout stays what it promises."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # one of them is closed
+        kept = None
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+@contextlib.contextmanager
+def _back_here() -> Iterator[None]:
+    """Come back to the folder that paths on the command line are relative to."""
+    here = Path.cwd()
+    try:
+        yield
+    finally:
+        os.chdir(here)

@@ -7,16 +7,18 @@ a pattern that matches exactly its members: each set of numbers is a full produc
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from initrules.decision import Row
+from initrules.pattern import MAX_PATTERN, MAX_RANGE
 
 _NUMBER = re.compile(r"(?<![0-9])(?:0|[1-9][0-9]{0,8})(?![0-9])")
-_SPECIAL = re.compile(r"[*?\[\]{}<>]")
+_SPECIAL = re.compile(r"[*?\[\]{}<>,]|^re:")  # what a glob would not take literally
 
 _Numbers = tuple[int, ...]
+_Product = Sequence[tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,11 @@ class Group:
         return self.rows[0]
 
 
-def group(rows: Sequence[Row]) -> tuple[Group, ...]:
-    """The rows in groups, in the order of their first members."""
+def group(rows: Sequence[Row], *, apart: Collection[str] = ()) -> tuple[Group, ...]:
+    """The rows in groups, in the order of their first members; those named in ``apart`` among themselves."""
     alike: dict[Any, list[Row]] = {}
     for row in rows:
-        alike.setdefault(_signature(row), []).append(row)
+        alike.setdefault((row.path in apart, _signature(row)), []).append(row)
     found = [
         Group(pattern, tuple(members), _also(members))
         for same in alike.values()
@@ -53,23 +55,35 @@ def group(rows: Sequence[Row]) -> tuple[Group, ...]:
 
 def _signature(row: Row) -> Any:
     decided = tuple(
-        (prop, d.rule, d.summary, tuple(loser.rule for loser in d.losers)) for prop, d in sorted(row.decisions.items())
+        (prop, d.rule, d.summary, d.fans, tuple(loser.rule for loser in d.losers))
+        for prop, d in sorted(row.decisions.items())
     )
     p = row.parameter
     return p.shape, p.dtype, p.buffer, p.requires_grad, p.parametrized, decided, tuple(_prefixes(row))
 
 
 def _compressed(rows: dict[str, Row]) -> list[tuple[str, list[Row]]]:
-    templates: dict[str, dict[_Numbers, Row]] = {}
+    templates: dict[tuple[str, ...], dict[_Numbers, Row]] = {}
     for path, row in rows.items():
         numbers = tuple(int(text) for text in _NUMBER.findall(path))
-        templates.setdefault(_NUMBER.sub("\0", path), {})[numbers] = row
+        templates.setdefault(tuple(_NUMBER.split(path)), {})[numbers] = row
     found = []
     for template, members in templates.items():
-        for product in products(list(members)):
+        for product in (short for one in products(list(members)) for short in _short(template, one)):
             chosen = [members[numbers] for numbers in sorted(members) if _within(numbers, product)]
             found.append((_pattern(template, product), chosen))
     return found
+
+
+def _short(template: Sequence[str], product: _Product) -> Iterator[_Product]:
+    """A product in pieces whose patterns are not longer than a pattern may be."""
+    widest = max(range(len(product)), key=lambda place: len(product[place]), default=0)
+    if len(_pattern(template, product)) <= MAX_PATTERN or not product or len(product[widest]) == 1:
+        yield product
+        return
+    numbers = product[widest]
+    for half in (numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]):
+        yield from _short(template, (*product[:widest], half, *product[widest + 1 :]))
 
 
 _Patterns = list[tuple[str, list[Row]]]
@@ -85,9 +99,18 @@ def _merged(found: _Patterns) -> _Patterns:
             mergeable = place < len(parts) and not pattern.startswith("re:")
             key = (*parts[:place], "\0", *parts[place + 1 :]) if mergeable else (pattern,)
             joined.setdefault(key, []).append((parts[place] if mergeable else pattern, rows))
-        found = [_join(key, members) for key, members in joined.items()]
+        found = [one for key, members in joined.items() for one in _joined(key, members)]
         place += 1
     return found
+
+
+def _joined(key: tuple[str, ...], members: _Patterns) -> _Patterns:
+    """One pattern, or several where one would be longer than a pattern may be."""
+    whole = _join(key, members)
+    if len(members) == 1 or len(whole[0]) <= MAX_PATTERN:
+        return [whole]
+    middle = len(members) // 2
+    return [*_joined(key, members[:middle]), *_joined(key, members[middle:])]
 
 
 def _join(key: tuple[str, ...], members: _Patterns) -> tuple[str, list[Row]]:
@@ -128,27 +151,31 @@ def products(tuples: Sequence[_Numbers]) -> list[tuple[tuple[int, ...], ...]]:
     ]
 
 
-def _pattern(template: str, product: Sequence[tuple[int, ...]]) -> str:
-    if _SPECIAL.search(template):
-        pieces = [re.escape(piece) for piece in template.split("\0")]
-        choices = ["(?:" + "|".join(map(str, numbers)) + ")" for numbers in product]
+def _pattern(template: Sequence[str], product: _Product) -> str:
+    if any(_SPECIAL.search(piece) or not piece.isprintable() for piece in template):
+        pieces = [_escaped(piece) for piece in template]
+        choices = [f"(?:{'|'.join(map(str, some))})" if len(some) > 1 else str(some[0]) for some in product]
         return "re:" + "".join(piece + choice for piece, choice in zip(pieces, [*choices, ""], strict=True))
-    pieces = template.split("\0")
-    return "".join(piece + choice for piece, choice in zip(pieces, [*map(numbers_text, product), ""], strict=True))
+    choices = [numbers_text(numbers) for numbers in product]
+    return "".join(piece + choice for piece, choice in zip(template, [*choices, ""], strict=True))
+
+
+def _escaped(piece: str) -> str:
+    return "".join(re.escape(char) if char.isprintable() else f"\\x{{{ord(char):x}}}" for char in piece)
 
 
 def numbers_text(numbers: Sequence[int]) -> str:
-    """``7``, ``{0,2,4}`` or ``{0..29}``: a glob for a sorted set of numbers."""
+    """``7``, ``{0,2,4}``, ``{0..29}`` or ``{0,{4..9}}``: a glob for a sorted set of numbers."""
     if len(numbers) == 1:
         return str(numbers[0])
     runs: list[list[int]] = []
     for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
+        if runs and number == runs[-1][-1] + 1 and len(runs[-1]) <= MAX_RANGE:
             runs[-1].append(number)
         else:
             runs.append([number])
-    parts = [f"{run[0]}..{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs]
-    return f"{{{','.join(parts)}}}"
+    parts = [f"{{{run[0]}..{run[-1]}}}" if len(run) > 2 else ",".join(map(str, run)) for run in runs]
+    return parts[0] if len(runs) == 1 and len(runs[0]) > 2 else f"{{{','.join(parts)}}}"
 
 
 def _also(rows: Sequence[Row]) -> tuple[str, ...]:

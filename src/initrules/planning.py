@@ -15,12 +15,14 @@ from initrules.binding import bind
 from initrules.cascade import Claim, Contest, RuleClaims, Tier, claim_all, contests, tier_of
 from initrules.decision import Decision, Loser, Row, Tally
 from initrules.errors import EvaluationError, Finding, Severity
-from initrules.evaluation import Catalog
-from initrules.fans import Target
+from initrules.evaluation import Catalog, Missing
+from initrules.fans import Fans, Target
 from initrules.findings import Gathered, error
 from initrules.inventory import Inventory, Parameter, fingerprint
 from initrules.matcher import Matcher
+from initrules.naming import names_used
 from initrules.rule_checks import Evidence, rule_findings
+from initrules.rules import Variable
 from initrules.ruleset import RuleSet
 from initrules.scope import Scopes
 from initrules.sequence import circles
@@ -74,7 +76,7 @@ def make(rules: RuleSet, inventory: Inventory, catalogs: Mapping[str, Catalog] |
     matcher = Matcher(inventory)
     scopes = Scopes(matcher, rules.variables, catalogs, as_torch=rules.stream == "global")
     claims = claim_all(rules.rules, matcher, scopes)
-    maker = _Maker(inventory, scopes)
+    maker = _Maker(inventory, scopes, rules.variables)
     everything = contests([claim for group in claims for claim in group.claims])
     contested, fallen = fall_through(everything, inventory, maker.evaluated, maker.first_problem)
     rows = maker.rows(contested, fallen)
@@ -98,7 +100,9 @@ def _worst_first(finding: Finding) -> tuple[int, str, int, int]:
 class _Maker:
     """Evaluates winners; remembers what it evaluated for the checks."""
 
-    def __init__(self, inventory: Inventory, scopes: Scopes) -> None:
+    def __init__(self, inventory: Inventory, scopes: Scopes, variables: Mapping[str, Variable]) -> None:
+        self._variables = variables
+        self._named: dict[Span, frozenset[str]] = {}
         self.inventory = inventory
         self.scopes = scopes
         self._problems = Gathered()
@@ -142,7 +146,22 @@ class _Maker:
             ),
             lock=winner.rule.lock,
             captures=winner.meeting.captures,
+            fans=self._fans(winner, actions, target) if contest.prop == "set" else None,
         ), target
+
+    def _fans(self, claim: Claim, actions: tuple[Any, ...], target: Target) -> Fans | None:
+        """The fans that a value reads: its action, or an expression that names them."""
+        parts = zip(actions, chain.targets(actions, target), strict=True)
+        read = [found for found in (action.fans(part) for action, part in parts) if found is not None]
+        if not read and not self._names(claim).isdisjoint(("fan_in", "fan_out")):
+            read = [target.fans()]
+        return next((found for found in read if not isinstance(found, Missing)), None)
+
+    def _names(self, claim: Claim) -> frozenset[str]:
+        """What the value's expressions name, computed once for each declaration."""
+        if claim.declaration.span not in self._named:
+            self._named[claim.declaration.span] = names_used(claim.declaration.calls, self._variables)
+        return self._named[claim.declaration.span]
 
     def _checked(self, claim: Claim) -> tuple[tuple[Any, ...], Target]:
         """The winner's actions; a problem becomes a finding."""

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from initrules.fans import Target
+from initrules.evaluation import Missing
+from initrules.expression import Expression
+from initrules.fans import Fans, Target
 from initrules.precision import is_floating
 
 if TYPE_CHECKING:
@@ -61,6 +63,11 @@ class Draw(Protocol):
     def remember(self, name: str, tensor: torch.Tensor) -> None:
         """Keep a part that was just filled for formulas that name it."""
 
+    def computed(
+        self, expression: Expression, tensor: torch.Tensor, tensors: Mapping[str, torch.Tensor], *, changes: bool
+    ) -> torch.Tensor:
+        """The value of a formula for ``tensor``, which is ``x`` when it ``changes`` it, in the stream's precision."""
+
     def stored(self, source: str, name: str) -> torch.Tensor:
         """A tensor of a checkpoint."""
 
@@ -105,6 +112,11 @@ class Action(ABC):
     def keeps(self) -> bool:
         """Whether it needs the value that is there."""
         return False
+
+    def fans(self, target: Target) -> Fans | Missing | None:
+        """The fans that its spread comes from, or None when it asks for none."""
+        del target
+        return None
 
     def splits(self, target: Target) -> bool:
         """Whether it fills a packed weight part by part."""

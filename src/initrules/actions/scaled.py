@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from initrules.actions.base import Action, Draw, Moments, choice, number
 from initrules.actions.drawn import TruncNormal, not_drawable, too_large
 from initrules.evaluation import Missing
-from initrules.fans import Target
+from initrules.fans import Fans, Target
 from initrules.gains import recommended_gain
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ class FanScaled(Action):
     def splits(self, target: Target) -> bool:
         """The fans are those of one part of a packed weight, unless ``parts: whole``."""
         return bool(target.parts) and (target.split if self.parts is None else self.parts == "each")
+
+    def fans(self, target: Target) -> Fans | Missing | None:
+        """By role or as torch reads the shape, of a part or of the whole."""
+        return target.fans(self.layout, self.parts) if self.fan is None else None
 
     def chosen_fan(self, target: Target, mode: str) -> float:
         """The number that the variance is divided by; at least 1, so that empty weights pass."""

@@ -49,6 +49,10 @@ def _row(row: Row) -> dict[str, Any]:
         found["frozen"] = True
     if parameter.parametrized:
         found["parametrized"] = list(parameter.parametrized)
+    if row.value is not None and row.value.fans is not None:
+        found["fans"] = list(row.value.fans)
+    if row.torch_fans is not None:
+        found["torch_fans"] = list(row.torch_fans)
     if row.moments is not None:
         found |= {"mean": row.moments.mean, "std": row.moments.std}
     return found
@@ -74,6 +78,7 @@ def _transfer(transfer: Transfer) -> dict[str, Any]:
         "taken": dict(transfer.taken),
         "refused": dict(transfer.refused),
         "left": list(transfer.left),
+        "without": list(transfer.without),
     }
 
 

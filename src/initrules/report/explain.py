@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from initrules.actions.base import shown
 from initrules.decision import Decision, Row
 from initrules.errors import ModelError, printable, suggestion
+from initrules.naming import names_used
 from initrules.planning import PlanData
 from initrules.rules import Declaration
 from initrules.ruleset import RuleSet
+
+_ORDER = {"set": 0, "parametrize": 1}
 
 
 def explain_text(plan: PlanData, name: str) -> str:
@@ -32,7 +35,7 @@ def _lines(plan: PlanData, row: Row) -> Iterator[str]:
         yield f"  also named {', '.join(others[:6])}{more}"
     if not row.decisions:
         yield "  no rule claims it: its value stays as it is"
-    for decision in row.decisions.values():
+    for decision in sorted(row.decisions.values(), key=lambda one: _ORDER.get(one.prop, len(_ORDER))):
         yield from _decision(plan.rules, row, decision)
     for finding in plan.findings:
         if row.path in finding.parameters and finding.severity.rank < 2:
@@ -43,12 +46,18 @@ def _decision(rules: RuleSet, row: Row, decision: Decision) -> Iterator[str]:
     what = {"set": "starts as", "parametrize": "wrapped in"}.get(decision.prop, decision.prop)
     std = ""
     if decision.prop == "set" and row.moments is not None:
-        std = f"   (mean {shown(row.moments.mean)}, std {shown(row.moments.std)})"
+        std = f"   (mean {shown(float(row.moments.mean))}, std {shown(float(row.moments.std))})"
     yield f"  {what} {decision.summary or 'a value that cannot be computed'}{std}"
     lock = ", locked" if decision.lock else ""
     yield f"    by '{decision.rule}'{lock}, {decision.span.place}: {decision.written}"
+    selector = next((rule.text for rule in rules.rules if rule.name == decision.rule), "")
+    yield f"    selects {selector}"
     if decision.why:
         yield f"    why: {decision.why}"
+    if decision.fans is not None and decision.prop == "set":
+        read = row.torch_fans
+        other = f"; torch.nn.init would read {read.fan_in} → {read.fan_out}" if read else ""
+        yield f"    fans {decision.fans.fan_in} → {decision.fans.fan_out}{other}"
     for name, text in decision.captures.items():
         yield f"    {name} = {text}   from the path"
     for name in sorted(variables_of(rules, decision)):
@@ -60,17 +69,10 @@ def _decision(rules: RuleSet, row: Row, decision: Decision) -> Iterator[str]:
         yield f"    over '{loser.rule}', {loser.span.place}: {loser.written}   because {loser.reason}"
 
 
-def variables_of(rules: RuleSet, decision: Decision) -> set[str]:
+def variables_of(rules: RuleSet, decision: Decision) -> frozenset[str]:
     """Every variable that the winner's value uses, directly or by way of others."""
-    found: set[str] = set()
-    fresh = {name for declaration in _declarations(rules, decision) for call in declaration.calls
-             for part, _ in call.expressions() for name in part.names} & rules.variables.keys()  # fmt: skip
-    while fresh:
-        found |= fresh
-        values = [rules.variables[name] for name in fresh]
-        parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
-        fresh = ({name for part in parts for name in part.names} & rules.variables.keys()) - found
-    return found
+    calls = [call for declaration in _declarations(rules, decision) for call in declaration.calls]
+    return names_used(calls, rules.variables) & rules.variables.keys()
 
 
 def _declarations(rules: RuleSet, decision: Decision) -> Iterator[Declaration]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
-from rich.table import Table
 from rich.text import Text
 
 from initrules.actions.base import shown
 from initrules.cascade import Tier
-from initrules.decision import Decision, Row, Tally
+from initrules.decision import Row, Tally
 from initrules.errors import Finding, Severity, printable
 from initrules.grouping import Group as RowGroup
 from initrules.grouping import group
 from initrules.planning import PlanData
+from initrules.report.columns import Cell, rows_view
 from initrules.transfer import Transfer
 
 PRECEDENCE = (
@@ -30,8 +30,8 @@ _TIERS = {Tier.DEFAULT: "default", Tier.RULE: "rule", Tier.LOCK: "locked"}
 
 def plan_text(plan: PlanData, *, width: int = 120) -> str:
     """The grouped table, the rules' counts and the findings as plain text."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
-    console.print(plan_view(plan))
+    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False, force_terminal=False)
+    console.print(plan_view(plan, width))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
 
@@ -41,39 +41,71 @@ def findings_text(findings: Iterable[Finding]) -> str:
     return "\n".join(f"{_marked(finding)}" for finding in findings)
 
 
-def plan_view(plan: PlanData) -> Group:
-    """Everything ``plan`` prints, for a rich console."""
-    problems = {path for finding in plan.errors for path in finding.parameters}
-    shown_rows = [row for row in plan.rows if not row.parameter.buffer or row.decisions]
-    hidden = len(plan.rows) - len(shown_rows)
+def plan_view(plan: PlanData, width: int) -> Group:
+    """Everything ``plan`` prints, for a rich console of this width."""
+    problems = frozenset(path for finding in plan.errors for path in finding.parameters)
+    groups = group(shown_rows(plan), apart=problems)
     return Group(
-        _rows_table(group(shown_rows), problems),
-        _counts(plan, hidden),
+        rows_view([_cells(one, broken=one.first.path in problems) for one in groups], width),
         Text(""),
-        _rules_table(plan.tallies),
-        *(_transfer_view(transfer) for transfer in plan.transfers),
-        _findings_view(plan.findings),
+        Text(counts(plan)),
+        Text(""),
+        rows_view([_rule_cells(tally) for tally in plan.tallies], width),
+        Text(""),
         Text(PRECEDENCE, style="dim"),
+        *(_transfer_view(transfer) for transfer in plan.transfers),
+        *_findings_view(plan.findings),
     )
 
 
-def _rows_table(groups: tuple[RowGroup, ...], problems: set[str]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("parameter", overflow="fold", ratio=None)
-    table.add_column("shape", no_wrap=True)
-    table.add_column("starts as", overflow="fold")
-    table.add_column("std", justify="right", no_wrap=True)
-    table.add_column("by rule", overflow="fold")
-    table.add_column("over", overflow="fold")
-    for one in groups:
-        row = one.first
-        symbol, style = _symbol(row, broken=any(member.path in problems for member in one.rows))
-        table.add_row(
-            Text(symbol, style=style), _name(one), Text(_shape(row)), Text(printable(_value(row)), style=style),
-            Text(_std(row)), _rule(row.value), _losers(row.value),
-        )  # fmt: skip
-    return table
+def shown_rows(plan: PlanData) -> list[Row]:
+    """Every parameter, and the buffers that some rule decides."""
+    return [row for row in plan.rows if not row.parameter.buffer or row.decisions]
+
+
+def _cells(one: RowGroup, *, broken: bool) -> tuple[Cell, ...]:
+    row = one.first
+    symbol, style = _symbol(row, broken=broken)
+    count = [(f" ×{len(one.rows)}", "bold")] if len(one.rows) > 1 else []
+    shared = ", ".join(one.also[:6]) + (f" and {len(one.also) - 6} more" if len(one.also) > 6 else "")
+    also = [("\n~ also under ", "dim"), *((piece, "dim") for piece in _words(printable(shared)))] if shared else []
+    rule, losers = row.value.rule if row.value else "", row.value.losers if row.value else ()
+    lock = [(" locked", "bold")] if row.value and row.value.lock else []
+    return (
+        Cell("", ((symbol, style),)),
+        Cell("parameter", (*((piece, "") for piece in _parts(printable(one.pattern))), *count, *also), indent=2),
+        Cell("shape", ((shape_text(row), ""),)),
+        Cell("fans", tuple((piece, "") for piece in _words(fans_text(row)))),
+        Cell("starts as", tuple((piece, style) for piece in _words(value_text(row)))),
+        Cell("std", ((std_text(row), ""),), right=True),
+        Cell("by rule", (*((piece, "") for piece in _hyphens(rule)), *lock)),
+        Cell("over", tuple((piece, "strike") for piece in _hyphens(", ".join(loser.rule for loser in losers)))),
+    )
+
+
+def _rule_cells(tally: Tally) -> tuple[Cell, ...]:
+    rest = ", ".join(f"{name} {count}" for name, count in tally.taken.items())
+    return (
+        Cell("rule", tuple((piece, "") for piece in _hyphens(tally.rule))),
+        Cell("tier", ((_TIERS[tally.tier], ""),)),
+        Cell("claims", ((str(tally.claimed), ""),), right=True),
+        Cell("wins", ((str(tally.won), ""),), right=True),
+        Cell("the rest goes to", tuple((piece, "") for piece in _hyphens(rest))),
+        Cell("at", tuple((piece, "dim") for piece in _parts(printable(tally.span.place)))),
+    )
+
+
+def _parts(name: str) -> list[str]:
+    """A name in the pieces between which a line may break: after dots, commas and slashes."""
+    return re.findall(r"[^.,/]+[.,/]*|[.,/]+", name)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\n?[^\s]+[^\S\n]*", text)
+
+
+def _hyphens(names: str) -> list[str]:
+    return re.findall(r"[^\s-]+[-\s]*", names)
 
 
 def _symbol(row: Row, *, broken: bool) -> tuple[str, str]:
@@ -84,21 +116,22 @@ def _symbol(row: Row, *, broken: bool) -> tuple[str, str]:
     return ("●", "green") if row.value.writes else ("=", "dim")
 
 
-def _name(one: RowGroup) -> Text:
-    name = Text(printable(one.pattern))
-    if len(one.rows) > 1:
-        name.append(f" ×{len(one.rows)}", style="bold")
-    if one.also:
-        shared = ", ".join(one.also[:6]) + (f" and {len(one.also) - 6} more" if len(one.also) > 6 else "")
-        name.append(f"\n~ also under {printable(shared)}", style="dim")
-    return name
+def fans_text(row: Row) -> str:
+    """The fans a value was computed from, and what torch would have read where that differs."""
+    used, read = row.value.fans if row.value else None, row.torch_fans
+    if used is None:
+        return ""
+    other = f" ≠ torch {read.fan_in}→{read.fan_out}" if read else ""
+    return f"{used.fan_in}→{used.fan_out}{other}"
 
 
-def _shape(row: Row) -> str:
+def shape_text(row: Row) -> str:
+    """``64×4``, or what stands for a shape that is none."""
     return "?" if row.parameter.lazy else "×".join(map(str, row.parameter.shape)) or "scalar"
 
 
-def _value(row: Row) -> str:
+def value_text(row: Row) -> str:
+    """Every decision about a parameter, one on each line."""
     lines = ["frozen" if row.parameter.frozen else "no rule"] if row.value is None else [row.value.summary]
     if row.value is not None and any(action.splits(row.target) for action in row.value.actions):
         lines[0] += f" ×{len(row.target.parts)} parts"
@@ -107,62 +140,36 @@ def _value(row: Row) -> str:
             lines.append(f"wrapped in {decision.summary}")
         elif prop != "set":
             lines.append(decision.summary)
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
-def _std(row: Row) -> str:
+def std_text(row: Row) -> str:
+    """The expected std, unless it is unknown or 0."""
     if row.moments is None:
         return ""
     return "" if row.moments.std == 0 else shown(float(row.moments.std))
 
 
-def _rule(decision: Decision | None) -> Text:
-    if decision is None:
-        return Text("")
-    text = Text(decision.rule)
-    return text.append(" locked", style="bold") if decision.lock else text
-
-
-def _losers(decision: Decision | None) -> Text:
-    return Text(", ".join(loser.rule for loser in decision.losers) if decision else "", style="strike")
-
-
-def _counts(plan: PlanData, hidden: int) -> Text:
+def counts(plan: PlanData) -> str:
+    """How many parameters there are and what becomes of them; what no table shows is counted too."""
+    hidden = len(plan.rows) - len(shown_rows(plan))
     parameters = [row for row in plan.rows if not row.parameter.buffer]
     written = sum(1 for row in plan.rows if row.value is not None and row.value.writes)
     kept = sum(1 for row in plan.rows if row.value is not None and not row.value.writes)
     frozen = sum(1 for row in parameters if row.value is None and row.parameter.frozen)
     missed = len(parameters) - sum(1 for row in parameters if row.value is not None) - frozen
-    parts = [f"{len(parameters)} parameters", f"{written} ● written", f"{kept} = kept", f"{missed} ○ without a rule"]
+    parts = [f"{len(parameters)} parameter{'s' * (len(parameters) != 1)}"]
+    parts += [f"{written} ● written", f"{kept} = kept", f"{missed} ○ without a rule"]
     if frozen:
         parts.append(f"{frozen} ❄ frozen")
     if hidden:
         parts.append(f"{hidden} buffer{'s' * (hidden != 1)} not shown")
-    return Text(", ".join(parts))
-
-
-def _rules_table(tallies: tuple[Tally, ...]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name, justify in (("rule", "left"), ("tier", "left"), ("claims", "right"), ("wins", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("the rest goes to", overflow="fold")
-    table.add_column("at", no_wrap=True)
-    for tally in tallies:
-        rest = ", ".join(f"{name} {count}" for name, count in tally.taken.items())
-        table.add_row(
-            tally.rule,
-            _TIERS[tally.tier],
-            str(tally.claimed),
-            str(tally.won),
-            rest,
-            Text(tally.span.place, style="dim"),
-        )
-    return table
+    return ", ".join(parts)
 
 
 def _transfer_view(transfer: Transfer) -> Text:
     """What a checkpoint gives, what does not fit, what is left over in it."""
-    text = Text(f"source '{transfer.source}': {len(transfer.taken)} taken, ", style="bold")
+    text = Text(f"\nsource '{transfer.source}': {len(transfer.taken)} taken, ", style="bold")
     text.append(f"{len(transfer.refused)} refused, {len(transfer.left)} left over\n")
     for path, tensor in transfer.taken:
         text.append(f"  ● {printable(path)}{'' if tensor == path else f' from {printable(tensor)}'}\n", style="green")
@@ -170,22 +177,26 @@ def _transfer_view(transfer: Transfer) -> Text:
         text.append(f"  ✗ {printable(path)}: {printable(why)}\n", style="yellow")
     for tensor in transfer.left:
         text.append(f"  ○ {printable(tensor)} is in the file and not taken\n", style="dim")
+    if transfer.without:
+        count = len(transfer.without)
+        named = ", ".join(printable(path) for path in transfer.without)
+        text.append(f"  ○ {count} parameter{'s' * (count != 1)} not asked for: {named}\n", style="dim")
     return text
 
 
-def _findings_view(findings: tuple[Finding, ...]) -> Text:
-    text = Text()
+def _findings_view(findings: Sequence[Finding]) -> Iterator[Text]:
     serious = [finding for finding in findings if finding.severity is not Severity.INFO]
     information = [finding for finding in findings if finding.severity is Severity.INFO and finding.code != "contested"]
     contested = sum(1 for finding in findings if finding.code == "contested")
+    if findings:
+        yield Text("")
     for finding in [*serious, *information[:MOST_INFORMATION]]:
-        text.append(finding.severity.value, style=_STYLE[finding.severity])
-        text.append(f" {_marked(finding).removeprefix(finding.severity.value).lstrip()}\n")
+        severity = finding.severity.value
+        yield Text(severity, style=_STYLE[finding.severity]).append(_marked(finding).removeprefix(severity), style="")
     if len(information) > MOST_INFORMATION:
-        text.append(f"and {len(information) - MOST_INFORMATION} more findings; --format json has all\n", style="dim")
+        yield Text(f"and {len(information) - MOST_INFORMATION} more findings; --format json has all", style="dim")
     if contested:
-        text.append(f"{contested} contested overlap{'s' * (contested != 1)}, see 'over'\n", style="dim")
-    return text
+        yield Text(f"{contested} contested overlap{'s' * (contested != 1)}, see 'over'", style="dim")
 
 
 def _marked(finding: Finding) -> str:
