@@ -290,14 +290,14 @@ def _refusal(text: str) -> str:
         pytest.param(
             "rules: [{rule: a, select: {path: a, pick: 1.5}, set: {weight: zeros}}]",
             (43, 3),
-            "the value of 'pick' must be text, a whole number or a list, not '1.5'",
+            "the value of 'pick' must be first, last, all-but-first, all-but-last or a whole number, not '1.5'",
             "Write a whole number.",
             id="a fraction as a pick",
         ),
         pytest.param(
             "rules: [{rule: a, select: {path: a, pick: true}, set: {weight: zeros}}]",
             (43, 4),
-            "the value of 'pick' must be text, a whole number or a list, not 'true'",
+            "the value of 'pick' must be first, last, all-but-first, all-but-last or a whole number, not 'true'",
             "Write a whole number.",
             id="truth as a pick",
         ),

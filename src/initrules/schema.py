@@ -40,6 +40,12 @@ def _one_or_many(*types: str) -> Schema:
     return {"type": [*types, "array"], "items": {"type": list(types)}, "minItems": 1}
 
 
+def _pick() -> Schema:
+    wants = {"x-wants": f"{', '.join(PICKS)} or a whole number"}
+    return {"type": ["string", "integer", "array"], "items": {"type": ["string", "integer"], **wants}, "minItems": 1,
+            "examples": list(PICKS), **wants}  # fmt: skip
+
+
 def _selector(keys: tuple[str, ...], own: str) -> Schema:
     nested = {"$ref": "#/$defs/nested"}
     known: dict[str, Schema] = {
@@ -47,7 +53,7 @@ def _selector(keys: tuple[str, ...], own: str) -> Schema:
         "name": _one_or_many("string"),
         "type": _one_or_many("string"),
         **dict.fromkeys(("parent", "inside", "next", "not"), nested),
-        "pick": {**_one_or_many("string", "integer"), "examples": list(PICKS)},
+        "pick": _pick(),
         "where": _one_or_many("string", "boolean", "number"),
         "frozen": {"type": "boolean"},
     }
@@ -90,7 +96,7 @@ def _call(action: type[Any], noun: str) -> Schema:
         return schema
     if known[action.direct].kind == "literal":
         return {**schema, "type": ["object", "array", *_NUMBER], "items": {"$ref": "#/$defs/numbers"}}
-    return {**schema, "type": ["object", *_NUMBER]}
+    return {**schema, "type": ["object", *_NUMBER], "x-wants": "a number, an expression or named arguments"}
 
 
 def _calls(table: Table, noun: str, aliases: Mapping[str, str], *types: str) -> Schema:
