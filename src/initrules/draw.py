@@ -11,7 +11,7 @@ import contextlib
 import copy
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from initrules import formula
 from initrules.errors import ApplyError
+from initrules.expression import Expression
 from initrules.hooked import computed, unhook_
 from initrules.survey import own_tensors
 
@@ -67,6 +69,15 @@ class KeyedDraw:
         """Keep a part for formulas that name it."""
         assert self._elsewhere is not None
         self._elsewhere.parts[name] = tensor
+
+    def computed(
+        self, expression: Expression, tensor: torch.Tensor, tensors: Mapping[str, torch.Tensor], *, changes: bool
+    ) -> torch.Tensor:
+        """In double precision."""
+        x = _wide(tensor) if changes else None
+        named = {name: _wide(one) for name, one in tensors.items()}
+        value = formula.compute(expression, x, tuple(tensor.shape), named)
+        return torch.as_tensor(np.array(value), device="cpu")
 
     def stored(self, source: str, name: str) -> torch.Tensor:
         """A tensor of a checkpoint."""
@@ -215,6 +226,12 @@ def one_thread() -> Iterator[None]:
 
 def _real_entries(tensor: torch.Tensor) -> torch.Tensor:
     return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).view(-1)
+
+
+def _wide(tensor: torch.Tensor) -> Any:
+    """The entries as numpy's, in double precision."""
+    here = tensor.detach().cpu()
+    return here.to(torch.complex128 if here.is_complex() else torch.float64).resolve_conj().numpy()
 
 
 def _numpy(flat: torch.Tensor) -> Any:

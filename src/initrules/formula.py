@@ -1,13 +1,15 @@
 """Formulas over whole tensors: expressions in which ``x`` is every entry, ``i j k l`` its indices.
 
-Computed in float64 with numpy; the caller casts. ``x`` is the value so far, ``i j k l`` count along
-dimensions 0 to 3, ``mean std norm`` look at a whole tensor (``std`` divides by n - 1, as torch's).
+Computed in float64 with numpy; the caller casts. Global streams compute with another library, see
+``torch_formula``. ``x`` is the value so far, ``i j k l`` count along dimensions 0 to 3,
+``mean std norm`` look at a whole tensor (``std`` divides by n - 1, as torch's).
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -26,25 +28,48 @@ def _sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
-_FUNCTIONS: Mapping[str, Callable[..., Array]] = MappingProxyType(
-    {
-        "sqrt": np.sqrt, "log": np.log, "log1p": np.log1p, "exp": np.exp, "expm1": np.expm1, "sin": np.sin,
-        "cos": np.cos, "tanh": np.tanh, "sigmoid": _sigmoid, "softplus": _softplus, "abs": np.abs,
-        "floor": np.floor, "ceil": np.ceil,
-        "mean": np.mean, "std": lambda x: np.std(x, ddof=1), "norm": lambda x: np.sqrt(np.sum(np.abs(x) ** 2)),
-    }
-)  # fmt: skip
-_BINARY: Mapping[type[ast.operator], Callable[[Array, Array], Array]] = MappingProxyType(
-    {
-        ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide,
-        ast.FloorDiv: np.floor_divide, ast.Mod: np.mod, ast.Pow: np.power,
-    }
-)  # fmt: skip
-_COMPARE: Mapping[type[ast.cmpop], Callable[[Array, Array], Array]] = MappingProxyType(
-    {
-        ast.Eq: np.equal, ast.NotEq: np.not_equal, ast.Lt: np.less, ast.LtE: np.less_equal,
-        ast.Gt: np.greater, ast.GtE: np.greater_equal,
-    }
+def _float(value: Array) -> Array:
+    array = np.asarray(value)
+    return array if array.dtype.kind in "fc" else array.astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What a formula computes with. ``number`` makes what arithmetic and functions take of a value."""
+
+    functions: Mapping[str, Callable[..., Array]]
+    binary: Mapping[type[ast.operator], Callable[[Array, Array], Array]]
+    compare: Mapping[type[ast.cmpop], Callable[[Array, Array], Array]]
+    where: Callable[[Array, Array, Array], Array]
+    number: Callable[[Array], Array]
+    index: Callable[[int], Array]  # 0, 1, ... n - 1
+
+
+_NUMPY = Library(
+    functions=MappingProxyType(
+        {
+            "sqrt": np.sqrt, "log": np.log, "log1p": np.log1p, "exp": np.exp, "expm1": np.expm1, "sin": np.sin,
+            "cos": np.cos, "tanh": np.tanh, "sigmoid": _sigmoid, "softplus": _softplus, "abs": np.abs,
+            "floor": np.floor, "ceil": np.ceil, "min": np.minimum, "max": np.maximum, "negative": np.negative,
+            "not": np.logical_not, "and": np.logical_and, "or": np.logical_or,
+            "mean": np.mean, "std": lambda x: np.std(x, ddof=1), "norm": lambda x: np.sqrt(np.sum(np.abs(x) ** 2)),
+        }
+    ),
+    binary=MappingProxyType(
+        {
+            ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide,
+            ast.FloorDiv: np.floor_divide, ast.Mod: np.mod, ast.Pow: np.power,
+        }
+    ),
+    compare=MappingProxyType(
+        {
+            ast.Eq: np.equal, ast.NotEq: np.not_equal, ast.Lt: np.less, ast.LtE: np.less_equal,
+            ast.Gt: np.greater, ast.GtE: np.greater_equal,
+        }
+    ),
+    where=np.where,
+    number=_float,
+    index=lambda size: np.arange(size, dtype=np.float64),
 )  # fmt: skip
 
 
@@ -55,19 +80,32 @@ def compute(expression: Expression, x: Array | None, shape: tuple[int, ...], ten
     in the formula, such as ``module.weight``. Entries that are not finite are returned as such.
     """
     with np.errstate(all="ignore"):
-        value = _Computer(x, shape, tensors).value(expression.tree)
+        value = computed(_NUMPY, expression, x, shape, tensors)
     return np.broadcast_to(np.asarray(value), shape)
 
 
+def finite(value: Array) -> Array:
+    """Which entries are finite."""
+    return np.isfinite(value)
+
+
+def computed(
+    library: Library, expression: Expression, x: Array | None, shape: tuple[int, ...], tensors: Mapping[str, Array]
+) -> Array:
+    """The value of a formula with any library, of a shape that broadcasts to ``shape``."""
+    return _Computer(library, x, shape, tensors).value(expression.tree)
+
+
 class _Computer:
-    def __init__(self, x: Array | None, shape: tuple[int, ...], tensors: Mapping[str, Array]) -> None:
+    def __init__(self, library: Library, x: Array | None, shape: tuple[int, ...], tensors: Mapping[str, Array]) -> None:
+        self.library = library
         self.names: dict[str, Array] = dict(CONSTANTS)
         if x is not None:
             self.names["x"] = x
         for dim, name in enumerate(DIMENSIONS[: len(shape)]):
             ones = [1] * len(shape)
             ones[dim] = shape[dim]
-            self.names[name] = np.arange(shape[dim], dtype=np.float64).reshape(ones)
+            self.names[name] = library.index(shape[dim]).reshape(ones)
         self.tensors = tensors
 
     def value(self, node: ast.expr) -> Array:
@@ -78,36 +116,44 @@ class _Computer:
                 return self.names[name]
             case ast.Attribute():
                 return self.tensors[".".join(dotted(node) or ())]
+            case ast.Call(func=ast.Name(id="log"), args=[number, base]):
+                return self.value(_quotient_of_logs(number, base))
             case ast.Call(func=ast.Name(id=name), args=args):
-                return self._call(name, [self.value(arg) for arg in args])
+                return self._many(name, args)
             case ast.BinOp(left=left, op=op, right=right):
-                return _BINARY[type(op)](*(_float(self.value(side)) for side in (left, right)))
+                return self.library.binary[type(op)](self._number(left), self._number(right))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return np.logical_not(self.value(operand))
+                return self.library.functions["not"](self.value(operand))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return np.negative(_float(self.value(operand)))
+                return self.library.functions["negative"](self._number(operand))
             case ast.UnaryOp(operand=operand):
                 return self.value(operand)
             case ast.BoolOp(op=op, values=values):
-                join = np.logical_and if isinstance(op, ast.And) else np.logical_or
+                join = self.library.functions["and" if isinstance(op, ast.And) else "or"]
                 return _fold(join, [self.value(value) for value in values])
             case ast.IfExp(test=test, body=body, orelse=orelse):
-                return np.where(self.value(test), self.value(body), self.value(orelse))
+                return self.library.where(self.value(test), self.value(body), self.value(orelse))
             case ast.Compare():
                 return self._compare(node)
         raise AssertionError(ast.dump(node))  # problem() has refused everything else
 
-    def _call(self, name: str, values: list[Array]) -> Array:
-        if name in {"min", "max"}:
-            return _fold(np.minimum if name == "min" else np.maximum, values)
-        if name == "log" and len(values) == 2:
-            return np.log(values[0]) / np.log(values[1])
-        return _FUNCTIONS[name](*(_float(value) for value in values))
+    def _number(self, node: ast.expr) -> Array:
+        return self.library.number(self.value(node))
+
+    def _many(self, name: str, args: list[ast.expr]) -> Array:
+        function, values = self.library.functions[name], [self._number(arg) for arg in args]
+        return _fold(function, values) if name in {"min", "max"} else function(*values)
 
     def _compare(self, node: ast.Compare) -> Array:
         sides = [self.value(side) for side in (node.left, *node.comparators)]
         pairs = zip(node.ops, sides, sides[1:], strict=False)
-        return _fold(np.logical_and, [_COMPARE[type(op)](left, right) for op, left, right in pairs])
+        compare = self.library.compare
+        return _fold(self.library.functions["and"], [compare[type(op)](left, right) for op, left, right in pairs])
+
+
+def _quotient_of_logs(number: ast.expr, base: ast.expr) -> ast.expr:
+    log = ast.Name("log", ast.Load())
+    return ast.BinOp(ast.Call(log, [number], []), ast.Div(), ast.Call(log, [base], []))
 
 
 def _fold(join: Callable[[Array, Array], Array], values: list[Array]) -> Array:
@@ -115,11 +161,6 @@ def _fold(join: Callable[[Array, Array], Array], values: list[Array]) -> Array:
     for value in values[1:]:
         result = join(result, value)
     return result
-
-
-def _float(value: Array) -> Array:
-    array = np.asarray(value)
-    return array if array.dtype.kind in "fc" else array.astype(np.float64)
 
 
 def unfit(expression: Expression, dimensions: int) -> str | None:

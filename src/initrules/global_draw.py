@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from initrules import torch_formula
 from initrules.draw import Elsewhere, reset_copy
 from initrules.errors import ApplyError
+from initrules.expression import Expression
 
 
 class GlobalDraw:
@@ -73,6 +76,12 @@ class GlobalDraw:
     def remember(self, name: str, tensor: torch.Tensor) -> None:
         """Keep a part for formulas that name it."""
         self._elsewhere.parts[name] = tensor
+
+    def computed(
+        self, expression: Expression, tensor: torch.Tensor, tensors: Mapping[str, torch.Tensor], *, changes: bool
+    ) -> torch.Tensor:
+        """With torch's own operations, in the parameter's dtype."""
+        return torch_formula.compute(expression, tensor, tensors, changes=changes)
 
     def stored(self, source: str, name: str) -> torch.Tensor:
         """A tensor of a checkpoint."""

@@ -82,7 +82,8 @@ class Formula(Action):
     Without ``x`` it fills, with ``x`` it transforms. ``mean(x) std(x) norm(x)`` look at the whole
     tensor, ``module.NAME`` is another parameter of the module after this run, ``parts.NAME`` the
     part just filled.
-    Shape: any of at most 4 dimensions where indices are used. Units: float64, then cast.
+    Shape: any of at most 4 dimensions where indices are used. Units: float64, then cast; with
+    ``stream: global`` torch's own operations in the parameter's dtype.
     """
 
     name: ClassVar[str] = "formula"
@@ -112,33 +113,27 @@ class Formula(Action):
             return unfit
         if parsed.names & {"x", "module", "parts"} or target.numel > _CHECKED:
             return None
-        return infinities(formula.compute(parsed, None, target.shape, {}), self.value)
+        return infinities(formula.finite(formula.compute(parsed, None, target.shape, {})), self.value)
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Compute into ``tensor``."""
+        del target
         parsed = self._parsed()
-        tensors = {name: _numpy(draw.parameter(path)) for name, path in self.reading}
-        value = formula.compute(parsed, _numpy(tensor) if "x" in parsed.names else None, target.shape, tensors)
-        found = infinities(value, self.value)
+        tensors = {name: draw.parameter(path).detach() for name, path in self.reading}
+        value = draw.computed(parsed, tensor, tensors, changes="x" in parsed.names)
+        found = infinities(value.isfinite().cpu().numpy(), self.value)
         if found:
             raise ValueError(found)
-        tensor.copy_(tensor.new_tensor(value))
+        tensor.copy_(value)
 
 
-def _numpy(tensor: torch.Tensor) -> Any:
-    """The entries in double precision."""
-    here = tensor.detach().cpu()
-    wide = here if here.is_complex() else here.double()
-    return wide.numpy().astype("complex128" if here.is_complex() else "float64")
-
-
-def infinities(value: Any, text: str) -> str | None:
-    """Where a computed value is not finite, or None."""
+def infinities(finite: Any, text: str) -> str | None:
+    """Which entries are not ``finite``, or None when all are."""
     import numpy as np  # noqa: PLC0415  # only formulas need it
 
-    bad = ~np.isfinite(value)
+    bad = np.logical_not(finite)
     if not bad.any():
         return None
     first = tuple(int(axis[0]) for axis in np.nonzero(bad))
     place = f"[{', '.join(map(str, first))}]" if first else "the only entry"
-    return f"the formula '{text}' is not finite at {place} ({int(bad.sum())} of {value.size} entries)"
+    return f"the formula '{text}' is not finite at {place} ({int(bad.sum())} of {bad.size} entries)"
