@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from initrules.apply import apply_
 from initrules.planning import PlanData
 from support import isolated, messages, planned, planned_files
 
@@ -204,3 +205,22 @@ def test_two_plans_of_one_model_are_equal() -> None:
 
     assert data(planned(KAIMING, net())) == data(planned(KAIMING, net()))
     assert torch.equal(*(dict(net().named_parameters())["0.weight"] for _ in range(2)))
+
+
+def tied_table() -> nn.Module:
+    model = nn.ModuleDict({"table": nn.Embedding(400, 2), "head": nn.Linear(2, 400, bias=False)})
+    model["head"].weight = model["table"].weight
+    return model
+
+
+@pytest.mark.parametrize(("owner", "bound"), [
+    pytest.param("table", 5.0, id="N(0, 1) of an embedding"),
+    pytest.param("head", 2**-0.5, id="U(-1/√2, 1/√2) of a linear layer with two inputs"),
+])  # fmt: skip
+def test_a_reset_is_that_of_the_first_name_that_was_met(owner: str, bound: float) -> None:
+    model = isolated(tied_table)()
+    plan = planned(f"rules: [{{rule: r, select: {owner}, set: {{weight: reset}}}}]", model)
+    apply_(model, plan)
+    largest = max(float(parameter.detach().abs().max()) for parameter in model.parameters())
+    assert plan.rows[0].target.met == f"{owner}.weight"
+    assert bound / 2 < largest <= bound

@@ -212,7 +212,7 @@ class _Writer:
 
     def _try(self, row: Row) -> Iterator[RuleError]:
         place = self.places[row.path]
-        if row.value is None or not (place.parametrized or _must_be_tried(row, place)):
+        if row.value is None or not (place.parametrized or _must_be_tried(row, self.places[row.target.met])):
             return
         try:
             value = self._value(row, row.value, place)
@@ -279,7 +279,7 @@ class _Writer:
         value = self._blank(row, stored)
         if chain.keeps(decision.actions):
             value.copy_(place.chain() if place.parametrized else stored)
-        chain.write_(decision.actions, value, row.target, self._draw(row, place))
+        chain.write_(decision.actions, value, row.target, self._draw(row))
         if row.target.padding is not None and not decision.actions[0].explicit:
             value[row.target.padding] = 0
         value = value.to(stored.dtype)
@@ -293,11 +293,12 @@ class _Writer:
             return torch.empty(row.parameter.shape, dtype=stored.dtype, device=stored.device)
         return torch.empty(row.parameter.shape, dtype=_working(stored.dtype), device="cpu")
 
-    def _draw(self, row: Row, place: Place) -> Draw:
+    def _draw(self, row: Row) -> Draw:
+        read = self.places[row.target.met]  # a reset is that of the owner by which the rule met it
         elsewhere = Elsewhere(self._other, self.sources.tensor)
         if self.planned.rules.stream == "global":
-            return GlobalDraw(place.owner, place.local, elsewhere, self._reset)
-        return KeyedDraw(self.seed, row.path, place.owner, place.local, elsewhere)
+            return GlobalDraw(read.owner, read.local, elsewhere, self._reset)
+        return KeyedDraw(self.seed, row.path, read.owner, read.local, elsewhere)
 
     def _other(self, path: str) -> torch.Tensor:
         """Another parameter as it is now: written before, or left as it was; in a rehearsal as it will be."""

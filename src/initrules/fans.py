@@ -43,7 +43,8 @@ class Target:
 
     ``each``: fans by module role of one part, ``whole``: of the weight as one. ``layout`` and
     ``split`` are what actions do unless they are told otherwise: fans by role and part by part, or
-    as torch does. ``padding`` is the row that stays zero, ``resets`` the owner's reset method.
+    as torch does. ``padding`` is the row that stays zero, ``resets`` the owner's reset method. ``met``
+    is the name by which the value's rule met the parameter: what the value reads belongs to its owner.
     """
 
     path: str
@@ -58,6 +59,7 @@ class Target:
     split: bool = True
     owner: Module = _NOBODY
     local: str = ""
+    met: str = ""
 
     @property
     def numel(self) -> int:
@@ -84,13 +86,20 @@ class Target:
 
 
 def target(
-    parameter: Parameter, owner: Module, local: str, *, padding: int | None = None, as_torch: bool = False
+    parameter: Parameter,
+    owner: Module,
+    local: str,
+    *,
+    met: str = "",
+    padding: int | None = None,
+    as_torch: bool = False,
 ) -> Target:
-    """Describe ``parameter`` as ``owner`` knows it under the local name ``local``."""
+    """Describe ``parameter`` as ``owner`` knows it under the local name ``local``, that is by the name ``met``."""
     shape = parameter.shape
     parts = parts_of(owner, local, shape)
     return Target(
         path=parameter.path,
+        met=met or parameter.path,
         shape=shape,
         dtype=parameter.dtype,
         each=role_fans(owner, local, _part_shape(shape, parts)),

@@ -69,7 +69,7 @@ class Scopes:
         rows = (fans.padding_row(self.inventory.module_of(one.owner), one.local) for one in parameter.names)
         padding = next((row for row in rows if row is not None), None)
         owner = self.inventory.module_of(name.owner)
-        return fans.target(parameter, owner, name.local, padding=padding, as_torch=self._as_torch)
+        return fans.target(parameter, owner, name.local, met=name.path, padding=padding, as_torch=self._as_torch)
 
     def _siblings(self, owner: int) -> Mapping[str, str]:
         parameters = self.inventory.parameters
