@@ -15,7 +15,7 @@ from initrules.actions.table import BUILTIN, Table
 from initrules.apply import Record
 from initrules.apply import apply_ as write_
 from initrules.decision import Row
-from initrules.errors import Finding
+from initrules.errors import ActionError, Finding
 from initrules.groups import Group, param_groups
 from initrules.planning import PlanData
 from initrules.ruleset import RuleSet
@@ -23,7 +23,7 @@ from initrules.sources import NO_SOURCES, Sources
 from initrules.survey import stored_by_path, survey
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """A plan for one model: what would be written, by which rule, over which others.
 
@@ -75,6 +75,9 @@ class Plan:
     def __str__(self) -> str:
         return report.plan_text(self.data)
 
+    def __repr__(self) -> str:
+        return f"<Plan: {report.counts(self.data)}>"
+
     def _repr_html_(self) -> str:
         return report.plan_html_table(self.data)
 
@@ -94,6 +97,8 @@ def plan(
     ``actions`` adds actions of your own; ``sources`` gives checkpoints by name, as files or as tensors at
     hand (a state_dict). Raises ``RuleError`` with every problem of the rules.
     """
+    if actions and isinstance(rules, RuleSet):
+        raise ActionError("actions are read together with the rules", hint="Give the file, not a RuleSet.")
     tables = BUILTIN.plus(actions) if actions else BUILTIN
     loaded = rules if isinstance(rules, RuleSet) else ruleset.load(rules, tables=tables)
     if vars:

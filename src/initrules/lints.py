@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from initrules.calls import nested
 from initrules.errors import Finding, Severity
 from initrules.expression import Expression
 from initrules.rules import Rule, Variable
@@ -12,12 +13,18 @@ from initrules.source import Span
 
 
 def file_findings(rules: RuleSet) -> Iterator[Finding]:
-    """Variables that nothing uses, and variables that a capture hides."""
+    """Variables and sources that nothing uses, and variables that a capture hides."""
     used = {name for part in _expressions(rules) for name in part.names}
     for name, value in rules.variables.items():
         if name not in used:
             yield Finding("unused-variable", Severity.INFO, f"nothing uses the variable '{name}'", _span(value),
                           "Remove it, or check its spelling where it was meant to be used.")  # fmt: skip
+    calls = nested(call for rule in rules.rules for declaration in rule.declarations for call in declaration.calls)
+    read = {call.given.get("source") for call in calls if call.action.name == "load"}
+    for name, source in rules.sources.items():
+        if name not in read:
+            yield Finding("unused-source", Severity.INFO, f"no rule loads from the source '{name}'", source.span,
+                          "Remove it, or check its spelling in 'load'.")  # fmt: skip
     for rule in rules.rules:
         for name in sorted(rule.captures & rules.variables.keys()):
             yield Finding(

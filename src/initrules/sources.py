@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from initrules.calls import nested
 from initrules.document import MAX_DEPTH
 from initrules.errors import Problems, RuleError, SourceError, suggestion
 from initrules.evaluation import Catalog
@@ -69,14 +70,9 @@ def read(rules: RuleSet, given: Mapping[str, Any] | None = None) -> Sources:
 
 
 def _used(rules: RuleSet) -> set[str]:
-    found = set()
-    for rule in rules.rules:
-        for declaration in rule.declarations:
-            for call in declaration.calls:
-                source = call.given.get("source") if call.action.name == "load" else None
-                if isinstance(source, str) and source in rules.sources:
-                    found.add(source)
-    return found
+    calls = nested(call for rule in rules.rules for declaration in rule.declarations for call in declaration.calls)
+    given = {call.given.get("source") for call in calls if call.action.name == "load"}
+    return {source for source in given if isinstance(source, str) and source in rules.sources}
 
 
 def _located(source: CheckpointSource, rules: RuleSet) -> Path:
