@@ -95,6 +95,16 @@ _REFUSED = [
         id="a brace that stays open above another key",
     ),
     pytest.param(
+        "x: {a:",
+        (
+            "f.yaml:1:7: the file ends where a value is wanted\n"
+            "    x: {a:\n"
+            "          ^\n"
+            "  Write the value, and close every '{' and '['."
+        ),
+        id="a brace that stays open before a value",
+    ),
+    pytest.param(
         "x: [a, b\n",
         (
             "f.yaml:1:4: the '[' is never closed\n"

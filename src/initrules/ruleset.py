@@ -6,6 +6,7 @@ variables and sources by name, removes and unlocks inherited rules, and adds its
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,8 +21,10 @@ from initrules.errors import (
     NameClashError,
     Problems,
     RuleError,
+    SchemaError,
     suggestion,
 )
+from initrules.evaluation import Scope, evaluate
 from initrules.expression import Expression
 from initrules.rules import CheckpointSource, Expectation, Rule, RuleFile, Variable, read
 from initrules.source import Span
@@ -73,7 +76,13 @@ def _given_variable(origin: str, value: object) -> Variable:
 
 def _given_number(origin: str, value: object) -> Expression:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return expression.parse(text, Span(origin, 1, 1, len(text), text))
+    span = Span(origin, 1, 1, len(text), text)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SchemaError(f"'{text}' is not finite", span, "Give a finite number.")
+    found = expression.parse(text, span)
+    if found.closed:
+        evaluate(found, Scope())
+    return found
 
 
 def load(

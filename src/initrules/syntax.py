@@ -135,6 +135,8 @@ def _line(context: str, problem: str, context_mark: Any, mark: Any, lines: Lines
         hint = "Align it with the keys it belongs to."
     elif "block scalar" in context:
         message, hint = "text after '|' or '>'", "Begin the text on the next line, or quote it."
+    elif "expected the node content" in problem and "stream end" in problem:
+        message, hint = "the file ends where a value is wanted", "Write the value, and close every '{' and '['."
     elif "expected the node content" in problem:
         message, hint = "a value cannot begin like this", "Write the value, or quote it."
     elif "document" in problem and any(line.startswith("%") for line in lines.lines[: mark.line + 1]):
