@@ -163,59 +163,6 @@ def counts(plan: PlanData) -> str:
     buffers = sum(1 for row in rows if row.parameter.buffer)
     total = _many(len(rows) - buffers, "parameter") + (f" and {_many(buffers, 'buffer')}" if buffers else "")
     parts = [total, f"{written} ● written", f"{len(decided) - written} = kept", f"{missed} ○ without a rule"]
-    if row.value is None:
-        return ("❄", "blue") if row.parameter.frozen else ("○", "bold red" if broken else "yellow")
-    if broken:
-        return "✗", "bold red"
-    return ("●", "green") if row.value.writes else ("=", "dim")
-
-
-def fans_text(row: Row) -> str:
-    """The fans a value was computed from, and what torch would have read where that differs."""
-    used, read = row.value.fans if row.value else None, row.torch_fans
-    if used is None:
-        return ""
-    other = f" ≠ torch {read.fan_in}→{read.fan_out}" if read else ""
-    return f"{used.fan_in}→{used.fan_out}{other}"
-
-
-def shape_text(row: Row) -> str:
-    """``64×4``, or what stands for a shape that is none."""
-    return "?" if row.parameter.lazy else "×".join(map(str, row.parameter.shape)) or "scalar"
-
-
-def value_text(row: Row) -> str:
-    """Every decision about a parameter, one on each line."""
-    lines = ["frozen" if row.parameter.frozen else "no rule"] if row.value is None else [row.value.summary]
-    if row.value is not None and any(action.splits(row.target) for action in row.value.actions):
-        lines[0] += f" ×{len(row.target.parts)} parts"
-    for prop, decision in row.decisions.items():
-        if prop == "parametrize":
-            lines.append(f"wrapped in {decision.summary}")
-        elif prop != "set":
-            lines.append(decision.summary)
-    return "\n".join(map(printable, lines))
-
-
-def std_text(row: Row) -> str:
-    """The expected std, unless it is unknown or 0."""
-    if row.moments is None:
-        return ""
-    return "" if row.moments.std == 0 else shown(float(row.moments.std))
-
-
-def counts(plan: PlanData) -> str:
-    """How many parameters there are and what becomes of them; what no table shows is counted too."""
-    hidden = len(plan.rows) - len(shown_rows(plan))
-    parameters = [row for row in plan.rows if not row.parameter.buffer]
-    problems = {path for finding in plan.errors for path in finding.parameters}
-    broken = sum(1 for row in plan.rows if row.path in problems)
-    written = sum(1 for row in plan.rows if row.value is not None and row.value.writes and row.path not in problems)
-    kept = sum(1 for row in plan.rows if row.value is not None and not row.value.writes)
-    frozen = sum(1 for row in parameters if row.value is None and row.parameter.frozen)
-    missed = len(parameters) - sum(1 for row in parameters if row.value is not None) - frozen
-    parts = [f"{len(parameters)} parameter{'s' * (len(parameters) != 1)}"]
-    parts += [f"{written} ● written", f"{kept} = kept", f"{missed} ○ without a rule"]
     if broken:
         parts.append(f"{broken} ✗ in error")
     if frozen:
