@@ -107,12 +107,20 @@ def _cdf(x: float) -> float:
     return math.erfc(-x / math.sqrt(2)) / 2
 
 
+def _mass(low: float, high: float) -> float:
+    """How much of N(0, 1) lies in [low, high]; above 0 by symmetry, where the cdf has no digits left."""
+    return _cdf(-low) - _cdf(-high) if low > 0 else _cdf(high) - _cdf(low)
+
+
 def cut_moments(low: float, high: float) -> Moments:
     """Mean and std of N(0, 1) cut to [low, high].
 
     Source: Johnson, Kotz & Balakrishnan 1994, vol. 1, sec. 10.1 (doubly truncated normal).
     """
-    mass = _cdf(high) - _cdf(low)
+    width, middle = high - low, (low + high) / 2
+    if width * max(1.0, abs(low), abs(high)) < 3e-3:  # nearly uniform, and the formula below loses its digits
+        return Moments(middle * (1 - width**2 / 12), width / math.sqrt(12))
+    mass = _mass(low, high)
     mean = (_density(low) - _density(high)) / mass
     edges = (low * _density(low) - high * _density(high)) / mass
     return Moments(mean, math.sqrt(max(0.0, 1 + edges - mean**2)))
@@ -163,7 +171,7 @@ class TruncNormal(Action):
         low, high = self.limits
         if low >= high:
             return f"low {low:g} is not below high {high:g}"
-        if _cdf((high - self.mean) / self.spread) - _cdf((low - self.mean) / self.spread) < 1e-12:
+        if _mass((low - self.mean) / self.spread, (high - self.mean) / self.spread) < 1e-12:
             return f"nothing of N({self.mean:g}, {self.std:g}²) lies between {low:g} and {high:g}"
         reach = min(max(abs(low), abs(high)), abs(self.mean) + _REACH * self.spread)
         return not_drawable(target) or too_large(target, reach)
