@@ -28,7 +28,6 @@ CHANNELS, ROWS, COLUMNS = STATE = (3, 2, 3)  # an image: what stands where in a 
 PIXELS = CHANNELS * ROWS * COLUMNS
 GOALS = 3  # a goal vector is one-hot
 HUMANS = 2
-GOAL_FEATURES = 32
 AGENT_FEATURES = 16
 
 
@@ -67,9 +66,9 @@ class StateEncoder(nn.Module):
 class GoalEncoder(nn.Module):
     """A goal vector to features."""
 
-    def __init__(self) -> None:
+    def __init__(self, features: int) -> None:
         super().__init__()
-        self.fc = nn.Linear(GOALS, GOAL_FEATURES)
+        self.fc = nn.Linear(GOALS, features)
 
     def forward(self, goal: Tensor) -> Tensor:
         return functional.relu(self.fc(goal))
@@ -222,6 +221,7 @@ def build(  # noqa: PLR0913  # one knob each, all with defaults
     robots: int = 2,
     actions: int = 8,
     eta: float = 1.1,
+    goal_features: int = 64,
 ) -> Phase2Networks:
     """All five networks; with ``share`` they have ``v_h_e``'s state and agent encoders in common."""
     shared_state, shared_agent = StateEncoder(hidden), AgentEncoder()
@@ -233,9 +233,9 @@ def build(  # noqa: PLR0913  # one knob each, all with defaults
     return Phase2Networks(
         v_h_e=HumanGoalValue(
             shared_state,
-            GoalEncoder(),
+            GoalEncoder(goal_features),
             shared_agent,
-            value_head=head(hidden + GOAL_FEATURES + AGENT_FEATURES, hidden, 1, dropout),
+            value_head=head(hidden + goal_features + AGENT_FEATURES, hidden, 1, dropout),
         ),
         x_h=HumanValue(
             (state(), shared_agent if share else AgentEncoder()),

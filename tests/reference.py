@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 from initrules import planning, ruleset
 from initrules.planning import PlanData
+from initrules.ruleset import RuleSet
+from initrules.sources import Sources, read
 from initrules.survey import survey
 from support import isolation
 
@@ -22,10 +25,11 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def example(name: str) -> ModuleType:
-    """The module ``examples/NAME.py``."""
+    """The module ``examples/NAME.py``, or of these tests the small models that are no examples."""
     qualified = f"examples_{name}"
     if qualified not in sys.modules:
-        spec = importlib.util.spec_from_file_location(qualified, ROOT / "examples" / f"{name}.py")
+        folder = ROOT / ("tests" if name == "preset_models" else "examples")
+        spec = importlib.util.spec_from_file_location(qualified, folder / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None
         sys.modules[qualified] = importlib.util.module_from_spec(spec)
@@ -41,6 +45,7 @@ class Reference:
     example: str
     factory: str = "build"
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    checkpoints: Mapping[str, str] = field(default_factory=dict, hash=False)  # source -> the example that saves it
 
     @property
     def golden(self) -> Path:
@@ -51,7 +56,15 @@ class Reference:
             return getattr(example(self.example), self.factory)(**{**self.arguments, **arguments})
 
     def plan(self, model: Any) -> PlanData:
-        return planning.make(ruleset.load(RULES / f"{self.rules}.yaml"), survey(model))
+        rules = ruleset.load(RULES / f"{self.rules}.yaml")
+        return planning.make(rules, survey(model), self.sources(rules).catalogs)
+
+    def sources(self, rules: RuleSet) -> Sources:
+        """The checkpoints that the rules load from, written afresh."""
+        with tempfile.TemporaryDirectory() as folder:
+            for example_name in self.checkpoints.values():
+                example(example_name).save(Path(folder) / f"{example_name}.pt")
+            return read(rules, {name: Path(folder) / f"{one}.pt" for name, one in self.checkpoints.items()})
 
 
 REFERENCES = (
@@ -69,6 +82,22 @@ REFERENCES = (
     Reference("resnet", "resnet"),
     Reference("vit", "vit"),
 )
+
+# Rule sets whose models are no examples, or are those of another rule set.
+PRESETS = (
+    Reference("deepnorm", "preset_models", "torch_transformer"),
+    Reference("dit", "preset_models", "dit"),
+    Reference("fixup", "fixup"),
+    Reference("layerwise-decay", "preset_models", "vit"),
+    Reference("llama", "preset_models", "llama"),
+    Reference("lstm", "preset_models", "lstm"),
+    Reference("mamba", "preset_models", "mamba"),
+    Reference("mup", "preset_models", "mlp"),
+    Reference("phase2/transfer", "phase2", checkpoints={"phase1": "phase1"}),
+    Reference("siren", "preset_models", "siren"),
+    Reference("t5", "preset_models", "t5"),
+)
+ALL = (*REFERENCES, *PRESETS)
 
 
 def compact(plan: PlanData) -> dict[str, Any]:

@@ -132,7 +132,8 @@ def test_a_key_that_meets_no_parameter(rule: str, expected: list[tuple[str, str 
 @pytest.mark.parametrize(("select", "expected"), [
     pytest.param("[body.0, boby.1]", [("warning: 'boby.1'", "Did you mean 'body.1'?")], id="a path one edit away"),
     pytest.param("{path: [body.0, head]}", [("info: 'head'", None)], id="an alternative that is not there"),
-    pytest.param("{name: ['0', 'x1']}", [("warning: 'x1'", "Did you mean '1'?")], id="a name"),
+    pytest.param("{name: ['0', boby]}", [("warning: 'boby'", "Did you mean 'body'?")], id="a name"),
+    pytest.param("{name: ['0', x1]}", [("info: 'x1'", None)], id="the number of a layer is no misspelt name"),
     pytest.param("{type: [Linear, Liner]}", [("warning: 'Liner'", "Did you mean 'Linear'?")], id="a class"),
     pytest.param("{type: [Linear, '=Conv*']}", [("info: '=Conv*'", None)], id="a glob over classes"),
     pytest.param("{path: body.*, not: bodi.0}", [("warning: 'bodi.0'", "Did you mean 'body.0'?")], id="a typo in not"),

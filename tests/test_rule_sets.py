@@ -16,7 +16,7 @@ from initrules.apply import Record, apply_
 from initrules.groups import param_groups
 from initrules.planning import PlanData
 from initrules.survey import stored_by_path, survey
-from reference import REFERENCES, RULES, Reference, example, written
+from reference import ALL, RULES, Reference, example, written
 from support import isolated, isolation, planned
 from writing import memory
 
@@ -38,7 +38,7 @@ WIDTHS = [
 # Golden plans
 
 
-@pytest.mark.parametrize("reference", [pytest.param(one, id=one.rules) for one in REFERENCES])
+@pytest.mark.parametrize("reference", [pytest.param(one, id=one.rules) for one in ALL])
 def test_golden_plan(reference: Reference) -> None:
     """A difference here is a change of what users get: run ``tests/golden/regenerate.py`` and read the diff."""
     assert written(reference.plan(reference.model())) == reference.golden.read_text(encoding="utf-8")
@@ -46,12 +46,12 @@ def test_golden_plan(reference: Reference) -> None:
 
 def test_every_rule_set_has_a_golden_plan() -> None:
     files = [path for path in RULES.rglob("*.yaml") if not path.name.endswith("-test.yaml")]
-    assert sorted(one.rules for one in REFERENCES) == sorted(
+    assert sorted(one.rules for one in ALL) == sorted(
         path.relative_to(RULES).with_suffix("").as_posix() for path in files
     )
 
 
-@pytest.mark.parametrize("reference", [pytest.param(one, id=one.rules) for one in REFERENCES])
+@pytest.mark.parametrize("reference", [pytest.param(one, id=one.rules) for one in ALL])
 def test_rule_set_says_whom_it_follows_and_why(reference: Reference) -> None:
     rules = ruleset.load(f"preset:{reference.rules}")
     assert len(rules.about) > 40

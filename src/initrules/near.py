@@ -120,8 +120,12 @@ def _stray_types(inventory: Inventory, patterns: Iterable[TypePattern]) -> Itera
 
 
 def one_edit_away(word: str, choices: Iterable[str]) -> str | None:
-    """A choice that differs by one character: changed, added, left out, or swapped with the next."""
-    return next((choice for choice in sorted(choices) if _one_edit(word, choice)), None)
+    """A choice that differs by one character: changed, added, left out, or swapped with the next.
+
+    The number of a layer is no misspelt name: ``w2`` is not near ``2``.
+    """
+    named = (choice for choice in sorted(choices) if not choice.isdigit())
+    return next((choice for choice in named if _one_edit(word, choice)), None)
 
 
 @functools.lru_cache(maxsize=65_536)

@@ -141,10 +141,8 @@ def _dead(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Finding
     if not group.claims or any(contest.winner.order == order for contest in evidence.contests):
         return
     rule = group.rule
-    takers: dict[str, Rule] = {}
-    for contest in evidence.contests:
-        if any(claim.order == order for claim in contest.claims):
-            takers[contest.winner.rule.name] = contest.winner.rule
+    lost = [contest for contest in evidence.contests if any(claim.order == order for claim in contest.claims)]
+    takers = {contest.winner.rule.name: contest.winner.rule for contest in lost}
     if not takers:
         yield from _loads_nothing(rule)
         return
@@ -154,17 +152,23 @@ def _dead(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Finding
     message = f"the rule '{rule.name}' decides nothing: {names} take{'s' * (len(takers) == 1)} {claimed} that it claims"
     if rule.default:
         yield Finding("dead-default", Severity.INFO, message, rule.span, None, rule.name)
+    elif any(contest.winner.declaration.may_fall for contest in lost):
+        yield Finding("unused-fallback", Severity.INFO, message, rule.span, _NEXT, rule.name)
     elif all(taker.span.file == rule.span.file for taker in takers.values()):
         yield Finding("dead-rule", Severity.ERROR, message, rule.span, _way_to_live(rule, takers), rule.name)
     else:
         yield Finding("overridden-rule", Severity.WARNING, message, rule.span, _way_out(order, evidence), rule.name)
 
 
+_NEXT = "It is there for what does not fit, and everything fits."
+
+
 def _loads_nothing(rule: Rule) -> Iterator[Finding]:
     """Every module that the rule wanted to load went to the next claim."""
     message = f"the rule '{rule.name}' loads nothing: no module that it claims fits the checkpoint"
     hint = "The plan's list of what was refused says why; check 'key' of the source and 'name' of the load."
-    yield Finding("loads-nothing", Severity.WARNING, message, rule.span, hint, rule.name)
+    severity = Severity.INFO if rule.optional else Severity.WARNING
+    yield Finding("loads-nothing", severity, message, rule.span, hint, rule.name)
 
 
 def _way_to_live(rule: Rule, takers: Mapping[str, Rule]) -> str:

@@ -40,6 +40,11 @@ class Declaration:
     span: Span = field(compare=False)
     text: str = field(compare=False)
 
+    @property
+    def may_fall(self) -> bool:
+        """Whether it loads what fits and leaves the rest to the next claim."""
+        return bool(self.calls) and self.calls[0].given.get("missing") == "next"
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

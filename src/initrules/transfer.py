@@ -16,12 +16,17 @@ from initrules.inventory import Inventory
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One checkpoint: (parameter, tensor) pairs taken, (parameter, reason) pairs refused, tensors left over."""
+    """One checkpoint: what is taken from it, what is not, and what is left over on both sides.
+
+    ``taken``: (parameter, tensor) pairs; ``refused``: (parameter, reason) pairs; ``left``: tensors that
+    no parameter takes; ``without``: parameters that ask for none of them.
+    """
 
     source: str
     taken: tuple[tuple[str, str], ...]
     refused: tuple[tuple[str, str], ...]
     left: tuple[str, ...]
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +67,17 @@ def _unfit(
     contests: Any, inventory: Inventory, evaluated: Callable[[Claim], tuple[Any, ...]],
     problem: Callable[[Claim, tuple[Any, ...]], str | None],
 ) -> list[tuple[Contest, str]]:  # fmt: skip
-    """The contests of every module of which something that wants to load does not fit."""
-    modules: dict[tuple[int, int], list[tuple[Contest, str | None]]] = {}
+    """The contests of every module of which something that wants to load does not fit, by whatever rule."""
+    modules: dict[int, list[tuple[Contest, str | None]]] = {}
     for contest in contests:
-        if contest.prop != "set" or contest.winner.declaration.calls[0].given.get("missing") != "next":
+        if contest.prop != "set" or not contest.winner.declaration.may_fall:
             continue
         try:
             reason = problem(contest.winner, evaluated(contest.winner))
         except EvaluationError as error:
             reason = error.message
         owner = inventory.names[contest.winner.names[0].owner].module
-        modules.setdefault((contest.winner.order, owner), []).append((contest, reason))
+        modules.setdefault(owner, []).append((contest, reason))
     found = []
     for members in modules.values():
         first = next((f"{reason}" for _, reason in members if reason), None)
@@ -97,5 +102,7 @@ def transfers(
         ]
         used = {tensor for _, tensor in taken}
         left = tuple(name for name in catalog if name not in used)
-        found.append(Transfer(source, tuple(taken), tuple(refused), left))
+        asked = {path for path, _ in (*taken, *refused)}
+        without = tuple(row.path for row in rows if row.path not in asked and not row.parameter.buffer)
+        found.append(Transfer(source, tuple(taken), tuple(refused), left, without))
     return tuple(found)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from reference import GOLDEN, REFERENCES, written  # the folder above has to be found first
+from reference import ALL, GOLDEN, written  # the folder above has to be found first
 
 if __name__ == "__main__":
     for stale in GOLDEN.glob("*.json"):
         stale.unlink()
-    for reference in REFERENCES:
+    for reference in ALL:
         reference.golden.write_text(written(reference.plan(reference.model())), encoding="utf-8")

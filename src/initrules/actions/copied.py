@@ -57,7 +57,8 @@ class Load(Action):
     """Take the value from a checkpoint that is named under ``sources``.
 
     ``from_name`` (written ``name``) is the tensor in the checkpoint: by default the parameter's own
-    name; text in which ``<capture>`` is replaced; or a map of prefixes, ``{own_encoder: encoder}``.
+    name; text in which ``<capture>`` is replaced; or a map of prefixes, ``{own_encoder: encoder}``, in
+    which ``*`` stands for one segment.
     With ``missing: next`` a module of which anything is missing or does not fit goes as a whole to
     the next claim.
     Shape: that of the stored tensor. Units: its own, cast to this dtype.
@@ -90,9 +91,10 @@ class Load(Action):
 
 
 def renamed(path: str, prefixes: Mapping[str, str]) -> str:
-    """``path`` with the longest prefix that it has replaced; prefixes end at a dot."""
-    for prefix in sorted(prefixes, key=len, reverse=True):
-        if path == prefix or path.startswith(f"{prefix}.") or not prefix:
-            rest = path[len(prefix) :].lstrip(".")
-            return ".".join(part for part in (prefixes[prefix], rest) if part)
+    """``path`` with the longest prefix that it has replaced; prefixes end at a dot, ``*`` is any one segment."""
+    segments = path.split(".")
+    for prefix in sorted(prefixes, key=lambda one: (one.count("."), len(one)), reverse=True):
+        wanted = prefix.split(".") if prefix else []
+        if len(wanted) <= len(segments) and all(one in {"*", two} for one, two in zip(wanted, segments, strict=False)):
+            return ".".join(part for part in (prefixes[prefix], *segments[len(wanted) :]) if part)
     return path
