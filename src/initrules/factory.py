@@ -6,6 +6,7 @@ This is the only place that runs the user's code.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -94,11 +95,11 @@ def _split(spec: str) -> tuple[str, str]:
 def _attribute(where: str, name: str) -> Any:
     found: Any = _from_file(where) if where.endswith(".py") else _run(where, lambda: importlib.import_module(where))
     for part in name.split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            public = [attribute for attribute in dir(found) if not attribute.startswith("_")]
-            raise ModelError(f"'{where}' has no '{part}'", hint=suggestion(part, public)) from None
+        public = [attribute for attribute in dir(found) if not attribute.startswith("_")]
+        missing = object()
+        found = _run(where, functools.partial(getattr, found, part, missing))
+        if found is missing:
+            raise ModelError(f"'{where}' has no '{part}'", hint=suggestion(part, public))
     return found
 
 
