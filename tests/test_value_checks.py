@@ -139,3 +139,10 @@ def test_a_cut_at_tens_of_sigma(arguments: str, reach: str | None) -> None:
     expected = [(f"warning: trunc_normal cuts '0.weight' at {reach} σ, which cuts nothing",
                  "'low' and 'high' are absolute; 'cut' counts in σ.")] if reach else []  # fmt: skip
     assert told(rules, net(), "empty-cut") == expected
+
+
+def test_cuts_that_cut_nothing_are_one_finding() -> None:
+    rules = "rules: [{rule: r, select: {type: Linear}, set: {weight: {trunc_normal: {std: 0.02, low: -2, high: 2}}}}]"
+    model = isolated(lambda: nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))()
+    (found,) = (message for message, _ in told(rules, model, "empty-cut"))
+    assert found == "warning: trunc_normal cuts '0.weight', '1.weight' at 100 σ, which cuts nothing"

@@ -21,7 +21,7 @@ def value_findings(inventory: Inventory, rows: Sequence[Row], *, unmatched: str)
         _norm_of_zero(row, problems)
         _second_parametrization(row, problems)
         yield from _tied_parametrization(inventory, row)
-        yield from _empty_cut(row)
+        _empty_cut(row, problems)
     yield from problems.findings()
 
 
@@ -80,7 +80,7 @@ def _tied_parametrization(inventory: Inventory, row: Row) -> Iterator[Finding]:
         )
 
 
-def _empty_cut(row: Row) -> Iterator[Finding]:
+def _empty_cut(row: Row, problems: Gathered) -> None:
     """A cut at tens of σ cuts nothing: most likely absolute bounds were meant as σ."""
     if row.value is None:
         return
@@ -89,12 +89,6 @@ def _empty_cut(row: Row) -> Iterator[Finding]:
             continue
         reach = max(abs(side - action.mean) for side in action.limits) / action.spread
         if 10 < reach < float("inf"):
-            yield Finding(
-                "empty-cut",
-                Severity.WARNING,
-                f"trunc_normal cuts '{row.path}' at {reach:.3g} σ, which cuts nothing",
-                row.value.span,
-                "'low' and 'high' are absolute; 'cut' counts in σ.",
-                row.value.rule,
-                (row.path,),
-            )
+            hint = "'low' and 'high' are absolute; 'cut' counts in σ."
+            found = Finding("empty-cut", Severity.WARNING, "trunc_normal cuts", row.value.span, hint, row.value.rule)
+            problems.add(found, row.path, f" at {reach:.3g} σ, which cuts nothing")
