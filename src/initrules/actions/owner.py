@@ -106,9 +106,10 @@ def inverse(function: Callable[[float], float], value: float, text: str) -> floa
 
     def at(x: float) -> float | None:
         try:
-            return function(x) - value
+            found = function(x) - value
         except ExpressionError:
             return None
+        return None if math.isnan(found) else found
 
     points = [(x, found) for x, found in ((x, at(x)) for x in _grid()) if found is not None]
     changes = [b - a for (_, a), (_, b) in pairwise(points) if abs(b - a) > _NOISE * (abs(a) + abs(b))]
