@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ def save(model: Any, path: str, metadata: Mapping[str, str]) -> Saved:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
         os.close(handle)
         save_file(tensors, temporary, {**metadata, **aliases, "format": "pt"})
+        _order(Path(temporary))
         size = Path(temporary).stat().st_size
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(target)
@@ -53,6 +55,18 @@ def save(model: Any, path: str, metadata: Mapping[str, str]) -> Saved:
             with contextlib.suppress(FileNotFoundError):
                 Path(temporary).unlink()
     return Saved(size, left_out)
+
+
+def _order(path: Path) -> None:
+    """Sort the metadata, which safetensors writes in random order: equal contents become equal bytes."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def check_target(path: str) -> None:
