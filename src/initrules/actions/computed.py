@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from initrules import expression, formula
+from initrules import expression
 from initrules.actions.base import Action, Draw, Moments, special
 from initrules.expression import Expression
 from initrules.fans import Target
@@ -108,6 +108,8 @@ class Formula(Action):
     def problem(self, target: Target) -> str | None:
         """The indices must exist and, where that can be computed at once, the values be finite."""
         parsed = self._parsed()
+        from initrules import formula  # noqa: PLC0415  # it imports numpy, which only formulas need
+
         unfit = formula.unfit(parsed, len(target.shape))
         if unfit:
             return unfit
