@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from initrules import planning, report, ruleset
+from initrules import planning, plugins, report, ruleset
 from initrules import sources as checkpoints
-from initrules.actions.table import BUILTIN, Table
+from initrules.actions.table import Table
 from initrules.apply import Record
 from initrules.apply import apply_ as write_
 from initrules.decision import Row
@@ -94,13 +94,13 @@ def plan(
 
     ``model``: an ``nn.Module``, or a dict or dataclass of modules, on any device, meta included.
     ``rules``: a file, ``preset:NAME``, or a ``RuleSet``; ``vars`` replaces variables by name;
-    ``actions`` adds actions of your own; ``sources`` gives checkpoints by name, as files or as tensors at
-    hand (a state_dict). Raises ``RuleError`` with every problem of the rules.
+    ``actions`` adds actions of your own to the built-in ones and those of installed packages;
+    ``sources`` gives checkpoints by name, as files or as tensors at hand (a state_dict). Raises
+    ``RuleError`` with every problem of the rules.
     """
     if actions and isinstance(rules, RuleSet):
         raise ActionError("actions are read together with the rules", hint="Give the file, not a RuleSet.")
-    tables = BUILTIN.plus(actions) if actions else BUILTIN
-    loaded = rules if isinstance(rules, RuleSet) else ruleset.load(rules, tables=tables)
+    loaded = rules if isinstance(rules, RuleSet) else ruleset.load(rules, tables=plugins.tables().plus(actions or {}))
     if vars:
         loaded = loaded.with_variables(vars, origin="vars")
     opened = checkpoints.read(loaded, sources)

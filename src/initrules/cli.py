@@ -277,9 +277,10 @@ def _summary(rules: RuleSet, findings: Sequence[Finding]) -> str:
 @cli.command()
 def schema() -> int:
     """Print the JSON schema of rule files, for editors."""
+    from initrules import plugins  # noqa: PLC0415
     from initrules.schema import json_schema  # noqa: PLC0415
 
-    click.echo(json.dumps(json_schema(), indent=1))
+    click.echo(json.dumps(json_schema(plugins.tables()), indent=1))
     return FINE
 
 
@@ -287,9 +288,10 @@ def schema() -> int:
 @click.argument("name", required=False)
 def actions(name: str | None) -> int:
     """List the actions, or show the manual of one."""
-    from initrules import manual  # noqa: PLC0415
+    from initrules import manual, plugins  # noqa: PLC0415
 
-    click.echo(manual.page(name) if name else manual.overview())
+    known = plugins.tables()
+    click.echo(manual.page(name, known) if name else manual.overview(known))
     return FINE
 
 
@@ -329,7 +331,9 @@ def _repeated(options: dict[str, Any]) -> list[str]:
 
 
 def _rules(path: str, options: dict[str, Any]) -> RuleSet:
-    loaded = ruleset.load(path, allow=options["allow"])
+    from initrules import plugins  # noqa: PLC0415
+
+    loaded = ruleset.load(path, allow=options["allow"], tables=plugins.tables())
     return loaded.with_variables(options["variables"]) if options["variables"] else loaded
 
 

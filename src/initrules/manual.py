@@ -7,39 +7,41 @@ import inspect
 from typing import Any
 
 from initrules.actions.base import Argument, arguments, shown
-from initrules.actions.table import BUILTIN, Table
+from initrules.actions.table import BUILTIN, Table, Tables
 from initrules.errors import ActionError, suggestion
 
-_TABLES = (
-    ("Actions", BUILTIN.actions),
-    ("Parametrizations", BUILTIN.parametrizations),
-    ("Options of optimize", BUILTIN.options),
-)
+
+def _titled(tables: Tables) -> tuple[tuple[str, Table], ...]:
+    return (
+        ("Actions", tables.actions),
+        ("Parametrizations", tables.parametrizations),
+        ("Options of optimize", tables.options),
+    )
 
 
-def overview() -> str:
+def overview(tables: Tables = BUILTIN) -> str:
     """Every action in one line."""
     blocks = []
-    for title, table in _TABLES:
+    for title, table in _titled(tables):
         width = max(len(name) for name in table)
         blocks.append("\n".join([f"{title}:", *(f"  {n:{width}}  {first_line(a)}" for n, a in table.items())]))
     return "\n\n".join(blocks)
 
 
-def page(name: str) -> str:
+def page(name: str, tables: Tables = BUILTIN) -> str:
     """What an action does and takes; several when tables share the name. Raises ``ActionError``."""
-    real = BUILTIN.aliases.get(name, name)
-    found = [_page(table[real]) for _, table in _TABLES if real in table]
+    real = tables.aliases.get(name, name)
+    found = [_page(table[real]) for _, table in _titled(tables) if real in table]
     if not found:
-        known = {n for _, table in _TABLES for n in table}
-        raise ActionError(f"unknown action '{name}'", hint=suggestion(name, {*known, *BUILTIN.aliases}))
+        known = {n for _, table in _titled(tables) for n in table}
+        raise ActionError(f"unknown action '{name}'", hint=suggestion(name, {*known, *tables.aliases}))
     return "\n\n".join(dict.fromkeys(found))
 
 
 def markdown() -> str:
     """The whole manual as one Markdown page."""
     parts = ["# Actions", "", "Generated from the classes in `src/initrules/actions`."]
-    for title, table in _TABLES:
+    for title, table in _titled(BUILTIN):
         parts += ["", f"## {title}", *_sections(table)]
     return "\n".join([*parts, ""])
 
@@ -51,7 +53,7 @@ def _sections(table: Table) -> list[str]:
         known = arguments(action)
         if known:
             lines += ["", "| argument | | default | |", "|---|---|---|---|"]
-            lines += [f"| `{key}` | {_kind(one)} | {_default(action, key)} | {one.doc} |" for key, one in known.items()]
+            lines += [f"| `{key}` | {_kind(one)} | {_default(action, one)} | {one.doc} |" for key, one in known.items()]
     return lines
 
 
@@ -65,7 +67,7 @@ def _page(action: type[Any]) -> str:
     known = arguments(action)
     if known:
         lines += ["", "Arguments:"]
-        lines += [f"  {key}: {_kind(one)}, {_default(action, key)}; {one.doc}" for key, one in known.items()]
+        lines += [f"  {key}: {_kind(one)}, {_default(action, one)}; {one.doc}" for key, one in known.items()]
     if action.direct:
         lines += ["", f"{{{action.name}: VALUE}} gives '{action.direct}' directly."]
     return "\n".join(lines)
@@ -79,8 +81,8 @@ def _kind(argument: Argument) -> str:
     return f"{kind} > {argument.above:g}" if argument.above is not None else kind
 
 
-def _default(action: type[Any], name: str) -> str:
-    field = next(f for f in dataclasses.fields(action) if f.name == name)
+def _default(action: type[Any], argument: Argument) -> str:
+    field = next(f for f in dataclasses.fields(action) if f.name == argument.field)
     if field.default is dataclasses.MISSING:
         return "required"
     return "not set" if field.default is None else f"default {shown(field.default)}"
