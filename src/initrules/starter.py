@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from initrules.inventory import Inventory
 
@@ -21,28 +21,28 @@ _NORM = ("*Norm*", "a norm starts as the identity on normalised features", "{wei
 
 def starter(inventory: Inventory | None) -> str:
     """The text of a rule file that covers a model, or a small example without one."""
+    sections = list(_sections(inventory)) if inventory else [_section("Linear", *_KINDS[3][1:]), _section(*_NORM)]
     lines = [
         "initrules: 1",
         "about: how this model starts; every rule says why",
-        "unmatched: error",
-        "defaults:",
+        f"unmatched: {'error' if inventory else 'keep'}",
+        *(["defaults:"] if sections else []),
     ]
-    sections = list(_sections(inventory)) if inventory else [_section("Linear", *_KINDS[3][1:]), _section(*_NORM)]
-    lines += [line for section in sections for line in section]
-    if not inventory:
-        lines[2] = "unmatched: keep"
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *(line for section in sections for line in section), ""])
 
 
 def _sections(inventory: Inventory) -> Iterator[list[str]]:
     left = {name.owner for p in inventory.parameters if not p.buffer and not p.frozen for name in p.names}
+    before: list[tuple[str, set[int]]] = []
     for types, why, block in _KINDS:
         owners = {o for o in left if any(kind.name in types for kind in inventory.module_of(o).types)}
         if owners:
             present = {kind.name for o in owners for kind in inventory.module_of(o).types}
             named = [name for name in types if name in present]
             choice = named[0] if len(named) == 1 else f"[{', '.join(named)}]"
-            yield _section(choice, why, _fitting(inventory, owners, block))
+            tied = [other for other, theirs in before if _tied(inventory, owners, theirs)]
+            yield _section(choice, why, _fitting(inventory, owners, block), tied)
+            before.append((choice, owners))
             left -= owners
     norms = {o for o in left if any("Norm" in kind.name for kind in inventory.module_of(o).types)}
     if norms:
@@ -53,12 +53,19 @@ def _sections(inventory: Inventory) -> Iterator[list[str]]:
         yield _section(f"={kind}", "no common rule is known; decide what it needs", '{"*": keep}')
 
 
+def _tied(inventory: Inventory, some: set[int], others: set[int]) -> bool:
+    """Whether modules of two kinds own one tensor: the earlier rule has it, as embeddings have that of lm_head."""
+    owners = ({name.owner for name in parameter.names} for parameter in inventory.parameters)
+    return any(one & some and one & others for one in owners)
+
+
 def _fitting(inventory: Inventory, owners: set[int], block: str) -> str:
     has_bias = any(name.owner in owners and name.local == "bias" for p in inventory.parameters for name in p.names)
     return block if has_bias else block.replace(", bias: zeros", "")
 
 
-def _section(kind: str, why: str, block: str) -> list[str]:
+def _section(kind: str, why: str, block: str, tied: Sequence[str] = ()) -> list[str]:
     name = "".join(c.lower() if c.isalnum() else "-" for c in kind.split(",", maxsplit=1)[0]).strip("-") or "all"
     select = f'"{kind}"' if kind.startswith(("*", "=")) else kind
-    return [f"  - rule: {name}", f"    why: {why}", f"    select: {{type: {select}}}", f"    set: {block}"]
+    others = "".join(f", not: {{type: {other}}}" for other in tied)
+    return [f"  - rule: {name}", f"    why: {why}", f"    select: {{type: {select}{others}}}", f"    set: {block}"]
