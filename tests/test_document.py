@@ -392,14 +392,16 @@ def test_what_is_read(text: str, value: object) -> None:
     assert document.plain(document.parse(text, "f.yaml")) == value
 
 
+# PyYAML writes by YAML 1.1, where 0E0 is text that needs no quotes.
+_TEXT = st.text().filter(lambda text: isinstance(document.resolve(text), str))
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4),
     max_leaves=20,
 )
 
 
-@given(st.dictionaries(st.text(), _JSON, max_size=4), st.booleans())
+@given(st.dictionaries(_TEXT, _JSON, max_size=4), st.booleans())
 def test_what_yaml_writes_is_read_back(value: dict[str, Plain], flow: bool) -> None:
     text = yaml.safe_dump(value, default_flow_style=flow, allow_unicode=False, width=10_000)
     assert document.plain(document.parse(text, "f.yaml")) == value

@@ -119,7 +119,7 @@ def inverse(function: Callable[[float], float], value: float, text: str) -> floa
     if exact:
         return _edge(at, min(exact, key=abs), value, text)
     for (low, below), (high, above) in pairwise(points):
-        if below * above < 0:
+        if (below < 0) != (above < 0):  # a product would underflow
             return _bisect(at, low, high, below)
     reached = sorted(found + value for _, found in points)
     span = f"between {reached[0]:.4g} and {reached[-1]:.4g}" if reached else "not defined anywhere"
@@ -158,7 +158,7 @@ def _bisect(at: Callable[[float], float | None], low: float, high: float, below:
         found = at(middle)
         if found is None or middle in {low, high} or found == 0:
             return middle
-        if found * below > 0:
+        if (found < 0) == (below < 0):
             low = middle
         else:
             high = middle
