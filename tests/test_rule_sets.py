@@ -305,7 +305,7 @@ def test_phase2_default_is_what_torch_does() -> None:
             assert not torch.equal(found[name], tensor), name
 
 
-# The eight strategies of the first user; the fifth, a warm start, comes with the action 'load'
+# The eight strategies of the first user; the fifth, a warm start, stands in test_phase1_transfer.py
 
 
 @pytest.mark.parametrize("arguments", WIDTHS)

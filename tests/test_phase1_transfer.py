@@ -1,0 +1,144 @@
+"""The fifth strategy of the first user: Phase 2 starts from a checkpoint of Phase 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import initrules
+from alike import tensors
+from initrules import ruleset
+from reference import RULES, example
+from support import isolation
+from writing import memory, same
+
+SHARED = [f"{network}.{encoder}" for network, encoder in (
+    ("v_h_e", "state_encoder"), ("x_h", "own_state_encoder"), ("u_r", "own_state_encoder"),
+    ("q_r", "own_state_encoder"), ("v_r", "own_state_encoder"), ("v_h_e", "agent_encoder"),
+    ("x_h", "own_agent_encoder"))]  # fmt: skip
+
+
+def networks(**arguments: Any) -> Any:
+    with isolation():
+        return example("phase2").build(**arguments)
+
+
+def saved(folder: Path) -> tuple[Path, dict[str, Tensor]]:
+    network = example("phase1").save(folder / "phase1.pt", steps=2)
+    return folder / "phase1.pt", {name: value.detach() for name, value in network.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Tensor]]:
+    return saved(tmp_path_factory.mktemp("phase1"))
+
+
+def test_phase1_checkpoint_is_reproducible(checkpoint: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
+    (_, one), (_, other) = checkpoint, saved(tmp_path)
+    with isolation():
+        fresh = example("phase1").build().state_dict()
+    assert all(same(value, other[name]) for name, value in one.items())
+    assert not any(same(value, fresh[name]) for name, value in one.items())
+
+
+def test_strategy_5_transfer(checkpoint: tuple[Path, dict[str, Tensor]]) -> None:
+    file, stored = checkpoint
+    root = networks()
+    target = [memory(tensor) for tensor in root.rnd.target.state_dict().values()]
+    plan = initrules.plan(root, RULES / "phase2/transfer.yaml", sources={"phase1": file})
+    record = plan.apply_()
+    found = tensors(root)
+    taken = {name for name in found if any(name.startswith(f"{prefix}.") for prefix in SHARED)}
+    (transfer,) = plan.data.transfers
+    assert {name for name in dict(transfer.taken) if "running" not in name} == {
+        row.path for row in plan.rows if any(str(name) in taken for name in row.parameter.names)
+    }
+    for name, tensor in transfer.taken:
+        assert same(found[name], stored[tensor]), name
+        assert name.split(".", 1)[1].removeprefix("own_") == tensor
+    assert [memory(tensor) for tensor in root.rnd.target.state_dict().values()] == target
+    assert not any(name.startswith("rnd.target") for name in record.written)
+
+
+def test_strategy_5_transfer_takes_no_half_layer(checkpoint: tuple[Path, dict[str, Tensor]]) -> None:
+    """``q_head.0.bias`` fits by name and shape, ``q_head.0.weight`` does not."""
+    file, stored = checkpoint
+    root = networks()
+    layer = root.v_h_e.value_head[0]
+    assert stored["q_head.0.bias"].shape == layer.bias.shape
+    assert stored["q_head.0.weight"].shape != layer.weight.shape
+    plan = initrules.plan(root, RULES / "phase2/transfer.yaml", sources={"phase1": file})
+    plan.apply_()
+    for name in ("v_h_e.value_head.0", "v_h_e.goal_encoder.fc"):
+        for local in ("weight", "bias"):
+            row = plan.data.row(f"{name}.{local}")
+            assert row is not None
+            assert row.value is not None
+            assert row.value.rule == "torch-own"
+    assert not same(layer.bias, stored["q_head.0.bias"])
+
+
+def test_strategy_5_transfer_lists_what_is_left_over_on_both_sides(checkpoint: tuple[Path, dict[str, Tensor]]) -> None:
+    file, stored = checkpoint
+    plan = initrules.plan(networks(), RULES / "phase2/transfer.yaml", sources={"phase1": file})
+    (transfer,) = plan.data.transfers
+    left = [name for name in stored if name.startswith(("goal_encoder", "q_head"))]
+    assert list(transfer.left) == left
+    assert [name for name, _ in transfer.refused] == [
+        "v_h_e.goal_encoder.fc.weight", "v_h_e.goal_encoder.fc.bias",
+        "v_h_e.value_head.0.weight", "v_h_e.value_head.0.bias",
+    ]  # fmt: skip
+    rows = {row.path for row in plan.rows if not row.parameter.buffer}
+    assert {*transfer.without, *dict(transfer.taken), *dict(transfer.refused)} == rows
+    assert "q_r.q_head.0.weight" in transfer.without
+    text = str(plan)
+    assert all(f"○ {name} is in the file and not taken" in text for name in left)
+
+
+def test_strategy_5_transfer_takes_the_first_layer_where_all_encoders_fit(
+    checkpoint: tuple[Path, dict[str, Tensor]],
+) -> None:
+    file, stored = checkpoint
+    root = networks(goal_features=32)
+    initrules.apply_(root, RULES / "phase2/transfer.yaml", sources={"phase1": file})
+    assert same(root.v_h_e.goal_encoder.fc.weight, stored["goal_encoder.fc.weight"])
+    assert same(root.v_h_e.value_head[0].weight, stored["q_head.0.weight"])
+    assert not same(root.v_h_e.value_head[3].weight, stored["q_head.3.weight"])
+
+
+def test_strategy_5_transfer_adds_to_another_strategy(
+    checkpoint: tuple[Path, dict[str, Tensor]], tmp_path: Path
+) -> None:
+    file, stored = checkpoint
+    rules = tmp_path / "both.yaml"
+    rules.write_text("initrules: 1\nextends: [preset:phase2/full, preset:phase2/transfer]\n", encoding="utf-8")
+    root = networks()
+    plan = initrules.plan(root, rules, sources={"phase1": file})
+    assert plan.errors == ()
+    plan.apply_()
+    assert same(root.q_r.own_state_encoder.output_fc.weight, stored["state_encoder.output_fc.weight"])
+    assert not bool(root.q_r.q_head[6].weight.any())
+
+
+def test_half_a_layer_is_not_taken_by_two_rules_either() -> None:
+    """Weight and bias of one module, loaded by different rules, stand or fall together."""
+    rules = ruleset.from_text(
+        """initrules: 1
+sources: {old: {file: old.pt}}
+defaults: [{rule: rest, select: "**", set: {"*": ones}}]
+rules:
+  - {rule: weights, select: "**", set: {weight: {load: {source: old, missing: next}}}}
+  - {rule: biases, select: "**", set: {bias: {load: {source: old, missing: next}}}}
+""",
+        "r.yaml",
+    )
+    with isolation():
+        model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3))
+    stored = {name: torch.zeros_like(value) for name, value in model.state_dict().items()}
+    stored["0.weight"] = torch.zeros(7, 7)
+    initrules.apply_(model, rules, sources={"old": stored})
+    assert [float(value.sum()) for value in model.state_dict().values()] == [6, 3, 0, 0]
