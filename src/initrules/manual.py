@@ -19,6 +19,14 @@ def _titled(tables: Tables) -> tuple[tuple[str, Table], ...]:
     )
 
 
+# What each kind of argument is called; see ``initrules.calls`` for how it is read.
+_WORDS = {
+    "number": "number", "integer": "whole number", "flag": "true or false", "expression": "expression of x",
+    "formula": "expression", "text": "text", "parameter": "name of a parameter", "literal": "nested numbers",
+    "names": "text, or a map of prefixes", "sizes": "number, list or map of numbers", "calls": "action",
+}  # fmt: skip
+
+
 def overview(tables: Tables = BUILTIN) -> str:
     """Every action in one line."""
     blocks = []
@@ -51,9 +59,21 @@ def _sections(table: Table) -> list[str]:
     for name, action in table.items():
         lines += ["", f"### `{name}`", "", inspect.getdoc(action) or ""]
         known = arguments(action)
+        lines += _spellings(action)
         if known:
             lines += ["", "| argument | | default | |", "|---|---|---|---|"]
             lines += [f"| `{key}` | {_kind(one)} | {_default(action, one)} | {one.doc} |" for key, one in known.items()]
+    return lines
+
+
+def _spellings(action: type[Any]) -> list[str]:
+    """Other names of an action, and the short form that gives one argument directly."""
+    lines = []
+    others = [f"`{alias}`" for alias, real in BUILTIN.aliases.items() if real == action.name]
+    if others:
+        lines += ["", f"Also spelled {' and '.join(others)}."]
+    if action.direct in arguments(action):
+        lines += ["", f"`{{{action.name}: VALUE}}` gives `{action.direct}` directly."]
     return lines
 
 
@@ -74,8 +94,7 @@ def _page(action: type[Any]) -> str:
 
 
 def _kind(argument: Argument) -> str:
-    words = {"number": "number", "integer": "whole number", "flag": "true or false", "expression": "expression of x"}
-    kind = " or ".join(argument.choices) if argument.kind == "choice" else words.get(argument.kind, argument.kind)
+    kind = " or ".join(argument.choices) if argument.kind == "choice" else _WORDS.get(argument.kind, argument.kind)
     if argument.minimum is not None:
         return f"{kind} ≥ {argument.minimum:g}"
     return f"{kind} > {argument.above:g}" if argument.above is not None else kind
@@ -85,4 +104,4 @@ def _default(action: type[Any], argument: Argument) -> str:
     field = next(f for f in dataclasses.fields(action) if f.name == argument.field)
     if field.default is dataclasses.MISSING:
         return "required"
-    return "not set" if field.default is None else f"default {shown(field.default)}"
+    return "not set" if field.default is None or field.default == "" else f"default {shown(field.default)}"

@@ -31,7 +31,7 @@ _TIERS = {Tier.DEFAULT: "default", Tier.RULE: "rule", Tier.LOCK: "locked"}
 def plan_text(plan: PlanData, *, width: int = 120) -> str:
     """The grouped table, the rules' counts and the findings as plain text."""
     console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False, force_terminal=False)
-    console.print(plan_view(plan, width))
+    console.print(plan_view(plan, width), crop=False)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
 
@@ -201,7 +201,8 @@ def _findings_view(findings: Sequence[Finding]) -> Iterator[Text]:
         yield Text("")
     for finding in [*serious, *information[:MOST_INFORMATION]]:
         severity = finding.severity.value
-        yield Text(severity, style=_STYLE[finding.severity]).append(_marked(finding).removeprefix(severity), style="")
+        text = Text(severity, style=_STYLE[finding.severity], no_wrap=True, overflow="ignore")  # marks stay in place
+        yield text.append(_marked(finding).removeprefix(severity), style="default")
     if len(information) > MOST_INFORMATION:
         yield Text(f"and {len(information) - MOST_INFORMATION} more findings; --format json has all", style="dim")
     if contested:
