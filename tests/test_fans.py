@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from torch import nn
 from torch.nn.utils import parametrizations
 from transformers.pytorch_utils import Conv1D
@@ -197,3 +198,62 @@ def test_numbers_of_a_target() -> None:
     assert (found.numel, found.part_shape) == (60, (5, 3))
     assert target(lambda: nn.Linear(3, 5), "weight").part_shape == (5, 3)
     assert Part("q", 0, 0, 4).stop == 4
+
+
+# Slices, as ``parts`` and ``repeat`` fill them, keep the role of the weight that they are cut from.
+@pytest.mark.parametrize(("build", "name", "cut", "fans"), [
+    pytest.param(lambda: nn.Linear(64, 64 + 2 * 16), "weight", (0, 64, 80), (64, 16), id="k of grouped queries"),
+    pytest.param(lambda: Conv1D(24, 8), "weight", (1, 0, 8), (8, 8), id="q of GPT-2's packed projection"),  # type: ignore[no-untyped-call]
+    pytest.param(Experts, "up", (0, 1, 2), (3, 6), id="one expert"),
+    pytest.param(Experts, "up", (1, 0, 3), (3, 3), id="half of the outputs of all experts"),
+    pytest.param(lambda: Experts(is_transposed=True), "up", (2, 0, 1), (6, 1), id="one output of (in, out)"),
+    pytest.param(lambda: nn.Conv2d(8, 8, 3, groups=8), "weight", (0, 0, 4), (9, 9), id="half of a depthwise one"),
+    pytest.param(lambda: nn.Conv2d(8, 16, 3), "weight", (0, 0, 4), (72, 36), id="before a pixel shuffle"),
+    pytest.param(lambda: nn.ConvTranspose2d(8, 16, 3), "weight", (1, 0, 4), (72, 36), id="some outputs, transposed"),
+])  # fmt: skip
+def test_fans_of_a_slice(
+    build: Callable[[], nn.Module], name: str, cut: tuple[int, int, int], fans: tuple[int, int]
+) -> None:
+    piece = target(build, name).slice(*cut)
+    assert piece.fans() == fans
+    assert piece.slice(cut[0], 0, cut[2] - cut[1]).fans() == fans
+
+
+SIZES = {
+    "vocab_size": 8, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "num_key_value_heads": 1, "num_local_experts": 3,
+}  # fmt: skip
+
+
+# The down projection of every one of them sums over 24 or 40 inputs and writes 16.
+@pytest.mark.parametrize(("model", "more", "stack", "down", "shape"), [
+    pytest.param("Mixtral", {}, "mlp.experts", (24, 16), (3, 16, 24), id="Mixtral: (out, in)"),
+    pytest.param("Qwen3Moe", {"num_experts": 3, "moe_intermediate_size": 40}, "mlp.experts", (40, 16), (3, 16, 40),
+                 id="Qwen3: (out, in)"),
+    pytest.param("GptOss", {"head_dim": 8}, "mlp.experts", (24, 16), (3, 24, 16), id="GPT-OSS: is_transposed"),
+    pytest.param("Llama4Text", {"head_dim": 8, "moe_layers": [0]}, "feed_forward.experts", (24, 16), (3, 24, 16),
+                 id="Llama 4: (in, out), by the width of the stream"),
+])  # fmt: skip
+def test_experts_of_transformers(
+    model: str, more: dict[str, Any], stack: str, down: tuple[int, int], shape: tuple[int, int, int]
+) -> None:
+    config = getattr(transformers, f"{model}Config")(**{**SIZES, **more})
+    with torch.device("meta"):
+        built = isolated(getattr(transformers, f"{model.removesuffix('Text')}ForCausalLM"))(config)
+    inventory = survey(built)
+    found = target_of(inventory, f"model.layers.0.{stack}.down_proj")
+    assert (found.shape, found.fans()) == (shape, down)
+    assert target_of(inventory, f"model.layers.0.{stack}.gate_up_proj").fans() == (16, 2 * down[0])
+
+
+@pytest.mark.parametrize(("local", "width", "fans"), [
+    pytest.param("gate_up_proj", 6, (6, 3), id="the stream where outputs would be"),
+    pytest.param("gate_up_proj", 3, (3, 6), id="the stream where it belongs"),
+    pytest.param("down_proj", 3, (6, 3), id="outputs into the stream, stored last"),
+    pytest.param("down_proj", 6, (3, 6), id="outputs into the stream, stored first"),
+    pytest.param("weight", 6, (3, 6), id="a name that says nothing"),
+    pytest.param("gate_up_proj", 5, (3, 6), id="another width"),
+])  # fmt: skip
+def test_experts_by_the_width_of_the_stream(local: str, width: int, fans: tuple[int, int]) -> None:
+    owner = Module((TypeName("Experts", ("user.Experts",)),), {"hidden_size": width})
+    assert role_fans(owner, local, (4, 6, 3)) == fans

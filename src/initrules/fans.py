@@ -45,6 +45,8 @@ class Target:
     ``split`` are what actions do unless they are told otherwise: fans by role and part by part, or
     as torch does. ``padding`` is the row that stays zero, ``resets`` the owner's reset method. ``met``
     is the name by which the value's rule met the parameter: what the value reads belongs to its owner.
+    ``beside``: the names of the parts that are filled together with this one. ``stored``: the shape of
+    the whole parameter, where this is a slice of it.
     """
 
     path: str
@@ -60,6 +62,8 @@ class Target:
     owner: Module = _NOBODY
     local: str = ""
     met: str = ""
+    beside: tuple[str, ...] = ()
+    stored: tuple[int, ...] | None = None
 
     @property
     def numel(self) -> int:
@@ -81,8 +85,9 @@ class Target:
     def slice(self, dim: int, start: int, stop: int) -> Target:
         """Entries ``start`` to ``stop`` along ``dim`` as a target of its own, with fans of its shape."""
         shape = (*self.shape[:dim], stop - start, *self.shape[dim + 1 :])
-        fans = role_fans(self.owner, self.local, shape)
-        return replace(self, shape=shape, each=fans, whole=fans, parts=(), padding=None)
+        stored = self.stored or self.shape
+        fans = role_fans(self.owner, self.local, shape, stored)
+        return replace(self, shape=shape, each=fans, whole=fans, parts=(), padding=None, stored=stored)
 
 
 def target(
@@ -135,8 +140,11 @@ def shape_fans(shape: tuple[int, ...]) -> Fans | Missing:
     return Fans(shape[1] * field, shape[0] * field)
 
 
-def role_fans(owner: Module, local: str, shape: tuple[int, ...]) -> Fans | Missing:
-    """Fans of a weight of this shape in this owner."""
+def role_fans(
+    owner: Module, local: str, shape: tuple[int, ...], stored: tuple[int, ...] | None = None
+) -> Fans | Missing:
+    """Fans of a weight of this shape in this owner; ``stored`` is the whole of which it is a slice, if it is one."""
+    whole = stored or shape
     if len(shape) < 2:
         return shape_fans(shape)
     field = math.prod(shape[2:])
@@ -145,15 +153,15 @@ def role_fans(owner: Module, local: str, shape: tuple[int, ...]) -> Fans | Missi
         groups = owner.attributes.get("groups", 1)
         groups = groups if isinstance(groups, int) else 1
         if kinds & _TRANSPOSED:  # weight (in, out / groups, *kernel)
-            return Fans(shape[0] // groups * field, shape[1] * field)
+            return Fans(max(1, shape[0] // groups) * field, shape[1] * field)
         if kinds & _CONVOLUTIONS:  # weight (out, in / groups, *kernel)
-            return Fans(shape[1] * field, shape[0] // groups * field)
+            return Fans(shape[1] * field, max(1, shape[0] // groups) * field)
         if "Bilinear" in kinds and len(shape) == 3:  # weight (out, in1, in2)
             return Fans(shape[1] * shape[2], shape[0])
-        if _is_conv1d(owner, shape):  # weight (in, out)
+        if _is_conv1d(owner, whole):  # weight (in, out)
             return Fans(shape[0], shape[1])
-    if _is_expert_stack(owner, shape):  # one (out, in) matrix for each expert, or one (in, out)
-        fan_in, fan_out = (1, 2) if owner.attributes.get("is_transposed") is True else (2, 1)
+    if _is_expert_stack(owner, whole):  # one (out, in) matrix for each expert, or one (in, out)
+        fan_in, fan_out = (1, 2) if _is_transposed_stack(owner, local, whole) else (2, 1)
         return Fans(shape[fan_in], shape[fan_out])
     return shape_fans(shape)
 
@@ -175,6 +183,23 @@ def _is_conv1d(owner: Module, shape: tuple[int, ...]) -> bool:
 def _is_expert_stack(owner: Module, shape: tuple[int, ...]) -> bool:
     named = any("experts" in kind.name.lower() for kind in owner.types)
     return named and len(shape) == 3 and owner.attributes.get("num_experts", shape[0]) == shape[0]
+
+
+def _is_transposed_stack(owner: Module, local: str, shape: tuple[int, ...]) -> bool:
+    """Whether experts store (in, out): their class says so, or the width of the stream stands where inputs would."""
+    told = owner.attributes.get("is_transposed")
+    if isinstance(told, bool):
+        return told
+    width = owner.attributes.get("hidden_size", owner.attributes.get("hidden_dim"))
+    stream = 2 if _reads_stream(local) else 1  # where (out, in) has the width of the stream
+    return _reads_stream(local) is not None and width == shape[3 - stream] != shape[stream]
+
+
+def _reads_stream(local: str) -> bool | None:
+    """Whether a projection of an expert reads the stream, or writes into it; None when its name does not say."""
+    if "down" in local:
+        return False
+    return True if "gate" in local or "up" in local else None
 
 
 _GATES: Mapping[str, tuple[str, ...]] = {
