@@ -113,3 +113,28 @@ def test_a_size_must_be_whole() -> None:
     body = "rules: [{rule: r, select: fused, set: {bias: {parts: {sizes: [2.5, 7.5], each: 1}}}}]"
     found = messages(planned(body, model()), "value")[0].split("\n")[0]
     assert found == f"{place(body, '2.5')}: a size must be a whole number, not 2.5, for 'fused.bias'"
+
+
+def test_a_part_may_need_one_that_stands_after_it() -> None:
+    """The input biases of chrono initialisation: the negative of the forget biases."""
+    value = "{parts: {f: {normal: {std: 1}}, i: {formula: -parts.f}, '*': zeros}}"
+    bias = after("lstm", f"{{bias_ih_l0: {value}}}").lstm.bias_ih_l0
+    assert torch.equal(bias[:5], -bias[5:10])
+    assert bias[5:10].abs().min() > 0
+
+
+@pytest.mark.parametrize(("value", "wanted"), [
+    pytest.param("{parts: {i: {formula: parts.f}, f: {formula: parts.i}, '*': zeros}}",
+                 "the parts 'i', 'f' cannot be filled one after the other", id="a circle"),
+    pytest.param("{parts: {i: {formula: 2 * parts.i}, '*': zeros}}",
+                 "the parts 'i' cannot be filled one after the other", id="itself"),
+    pytest.param("{parts: {i: {formula: parts.z}, '*': zeros}}",
+                 "part 'i': there is no part 'z' beside this one; 'parts' names them", id="no such part"),
+    pytest.param("{formula: parts.f}",
+                 "there is no part 'f' beside this one; 'parts' names them", id="outside of parts"),
+])  # fmt: skip
+def test_parts_that_need_what_there_is_not(value: str, wanted: str) -> None:
+    rules = f"rules: [{{rule: r, select: '', set: {{bias_ih_l0: {value}}}}}]"
+    assert [error.message for error in planned(rules, isolated(nn.LSTM)(2, 3)).errors] == [
+        f"{wanted}, for 'bias_ih_l0'"
+    ]

@@ -74,10 +74,7 @@ class KeyedDraw:
         self, expression: Expression, tensor: torch.Tensor, tensors: Mapping[str, torch.Tensor], *, changes: bool
     ) -> torch.Tensor:
         """In double precision."""
-        x = _wide(tensor) if changes else None
-        named = {name: _wide(one) for name, one in tensors.items()}
-        value = formula.compute(expression, x, tuple(tensor.shape), named)
-        return torch.as_tensor(np.array(value), device="cpu")
+        return in_double(expression, tensor, tensors, changes=changes)
 
     def stored(self, source: str, name: str) -> torch.Tensor:
         """A tensor of a checkpoint."""
@@ -141,6 +138,15 @@ class KeyedDraw:
                 hint="Name the distribution instead, or 'keep'.",
             )
         tensor.copy_(found)
+
+
+def in_double(
+    expression: Expression, tensor: torch.Tensor, tensors: Mapping[str, torch.Tensor], *, changes: bool
+) -> torch.Tensor:
+    """The value of a formula in double precision, on the CPU."""
+    named = {name: _wide(one) for name, one in tensors.items()}
+    value = formula.compute(expression, _wide(tensor) if changes else None, tuple(tensor.shape), named)
+    return torch.as_tensor(np.array(value), device="cpu")
 
 
 def reset_copy(owner: nn.Module) -> nn.Module:

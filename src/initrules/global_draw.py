@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from initrules import torch_formula
-from initrules.draw import Elsewhere, reset_copy
+from initrules.draw import Elsewhere, in_double, reset_copy
 from initrules.errors import ApplyError
 from initrules.expression import Expression
 
@@ -80,8 +80,10 @@ class GlobalDraw:
     def computed(
         self, expression: Expression, tensor: torch.Tensor, tensors: Mapping[str, torch.Tensor], *, changes: bool
     ) -> torch.Tensor:
-        """With torch's own operations, in the parameter's dtype."""
-        return torch_formula.compute(expression, tensor, tensors, changes=changes)
+        """What transforms is done with torch's own operations in the parameter's dtype; tables are not."""
+        if not changes:
+            return in_double(expression, tensor, tensors, changes=False)
+        return torch_formula.compute(expression, tensor, tensors)
 
     def stored(self, source: str, name: str) -> torch.Tensor:
         """A tensor of a checkpoint."""

@@ -15,12 +15,9 @@ from initrules.expression import Expression
 from initrules.formula import Library
 
 
-def compute(
-    expression: Expression, tensor: torch.Tensor, tensors: Mapping[str, torch.Tensor], *, changes: bool
-) -> torch.Tensor:
-    """The value of a formula for ``tensor``, which is ``x`` when the formula ``changes`` it."""
-    library = _library(tensor)
-    value = formula.computed(library, expression, tensor if changes else None, tuple(tensor.shape), tensors)
+def compute(expression: Expression, tensor: torch.Tensor, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """The value of a formula that transforms ``tensor``, its ``x``; ``tensors``: others by their names in it."""
+    value = formula.computed(_library(tensor), expression, tensor, tuple(tensor.shape), tensors)
     return torch.as_tensor(value, dtype=tensor.dtype, device=tensor.device).broadcast_to(tensor.shape)
 
 

@@ -80,10 +80,10 @@ class Formula(Action):
     """Compute every entry by an expression of ``x`` (the value so far) and its indices ``i j k l``.
 
     Without ``x`` it fills, with ``x`` it transforms. ``mean(x) std(x) norm(x)`` look at the whole
-    tensor, ``module.NAME`` is another parameter of the module after this run, ``parts.NAME`` the
-    part just filled.
+    tensor, ``module.NAME`` is another parameter of the module after this run, ``parts.NAME`` another
+    part of the same weight.
     Shape: any of at most 4 dimensions where indices are used. Units: float64, then cast; with
-    ``stream: global`` torch's own operations in the parameter's dtype.
+    ``stream: global`` a formula that transforms uses torch's own operations in the parameter's dtype.
     """
 
     name: ClassVar[str] = "formula"
@@ -113,6 +113,9 @@ class Formula(Action):
         unfit = formula.unfit(parsed, len(target.shape))
         if unfit:
             return unfit
+        absent = [name for name, _ in self.reading if name.startswith("parts.") and name[6:] not in target.beside]
+        if absent:
+            return f"there is no part '{absent[0][6:]}' beside this one; 'parts' names them"
         if parsed.names & {"x", "module", "parts"} or target.numel > _CHECKED:
             return None
         return infinities(formula.finite(formula.compute(parsed, None, target.shape, {})), self.value)

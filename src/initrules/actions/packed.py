@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from initrules.actions import chain
@@ -39,7 +39,7 @@ class Parts(Action):
             parts = self.split(target)
         except ValueError as error:
             return str(error)
-        return self._naming(parts) or next(self._inner(parts, target), None)
+        return self._naming(parts) or next(self._inner(parts, target), None) or self._circle(parts)
 
     def split(self, target: Target) -> tuple[Part, ...]:
         """The parts of this target. Raises ``ValueError`` when they do not add up."""
@@ -76,16 +76,34 @@ class Parts(Action):
 
     def _inner(self, parts: Sequence[Part], target: Target) -> Iterator[str]:
         for part in parts:
-            piece = target.slice(part.dim, part.start, part.stop)
-            for _, problem in chain.problems(self.actions_of(part) or (), piece):
+            for _, problem in chain.problems(self.actions_of(part) or (), self._piece(target, part)):
                 yield f"part '{part.name}': {problem}" if part.name else problem
+
+    def _piece(self, target: Target, part: Part) -> Target:
+        piece = target.slice(part.dim, part.start, part.stop)
+        return replace(piece, beside=tuple(one.name for one in self.split(target)))
+
+    def _needs(self, part: Part) -> set[str]:
+        """The parts whose values a part is computed from."""
+        reads = chain.reads(self.actions_of(part) or ())
+        return {path.removeprefix("parts.") for path in reads if path.startswith("parts.")}
+
+    def _ordered(self, parts: Sequence[Part]) -> list[tuple[int, Part]]:
+        """The parts with their positions, each after those that it needs; those of a circle are left out."""
+        waiting, done = list(enumerate(parts)), list[tuple[int, Part]]()
+        while ready := next((one for one in waiting if self._needs(one[1]) <= {part.name for _, part in done}), None):
+            waiting.remove(ready)
+            done.append(ready)
+        return done
+
+    def _circle(self, parts: Sequence[Part]) -> str | None:
+        filled = {part.name for _, part in self._ordered(parts)}
+        left = [f"'{part.name}'" for part in parts if part.name not in filled]
+        return f"the parts {', '.join(left)} cannot be filled one after the other" if left else None
 
     def moments(self, target: Target) -> Moments | None:
         """Known when every part has the same."""
-        found = {
-            chain.moments(self.actions_of(part) or (), target.slice(part.dim, part.start, part.stop))
-            for part in self.split(target)
-        }
+        found = {chain.moments(self.actions_of(part) or (), self._piece(target, part)) for part in self.split(target)}
         return found.pop() if len(found) == 1 else None
 
     def reads(self) -> tuple[str, ...]:
@@ -102,11 +120,11 @@ class Parts(Action):
         return any(chain.keeps(actions) for actions in (*dict(self.named).values(), self.each or ()))
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
-        """Fill part by part, in their order along the dimension."""
-        for index, part in enumerate(self.split(target)):
+        """Fill part by part, in their order along the dimension; what others read comes before them."""
+        for index, part in self._ordered(self.split(target)):
             view = tensor.narrow(part.dim, part.start, part.stop - part.start)
             piece = view.contiguous()
-            inner = target.slice(part.dim, part.start, part.stop)
+            inner = self._piece(target, part)
             chain.write_(self.actions_of(part) or (), piece, inner, draw.at(f"part {index}"))
             if piece.data_ptr() != view.data_ptr():
                 view.copy_(piece)
