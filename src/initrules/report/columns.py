@@ -119,11 +119,12 @@ def _list(rows: Sequence[tuple[Cell, ...]], width: int) -> Text:
         text.append_text(Cell("", tuple(pieces), indent=4).lines(width)).append("\n")
         said: list[tuple[str, str]] = [("  ", "")]
         for fact in (one for one in facts if one.text):
-            said += [
-                (f"{fact.heading}: ", "dim"),
-                *((p.replace("\n", ", "), s) for p, s in fact.pieces),
-                ("; ", ""),
-            ]
-        text.append_text(Cell("", tuple(said[:-1]), indent=4).lines(width)).append("\n")
+            said[-1] = (said[-1][0] + ("; " if len(said) > 1 else ""), said[-1][1])
+            said.append((f"{fact.heading}: ", "dim"))
+            for piece, style in fact.pieces:
+                if piece.startswith("\n"):
+                    said[-1] = (f"{said[-1][0].rstrip()}, ", said[-1][1])
+                said.append((piece.removeprefix("\n"), style))
+        text.append_text(Cell("", tuple(said), indent=4).lines(width)).append("\n")
     text.right_crop(1)
     return text

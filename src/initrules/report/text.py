@@ -47,11 +47,9 @@ def plan_view(plan: PlanData, width: int) -> Group:
     groups = group(shown_rows(plan), apart=problems)
     return Group(
         rows_view([_cells(one, broken=one.first.path in problems) for one in groups], width),
-        Text(""),
         Text(counts(plan)),
         Text(""),
         rows_view([_rule_cells(tally) for tally in plan.tallies], width),
-        Text(""),
         Text(PRECEDENCE, style="dim"),
         *(_transfer_view(transfer) for transfer in plan.transfers),
         *_findings_view(plan.findings),
@@ -135,11 +133,9 @@ def value_text(row: Row) -> str:
     lines = ["frozen" if row.parameter.frozen else "no rule"] if row.value is None else [row.value.summary]
     if row.value is not None and any(action.splits(row.target) for action in row.value.actions):
         lines[0] += f" ×{len(row.target.parts)} parts"
-    for prop, decision in row.decisions.items():
-        if prop == "parametrize":
-            lines.append(f"wrapped in {decision.summary}")
-        elif prop != "set":
-            lines.append(decision.summary)
+    if "parametrize" in row.decisions:
+        lines.append(f"wrapped in {row.decisions['parametrize'].summary}")
+    lines += [decision.summary for prop, decision in row.decisions.items() if prop not in {"set", "parametrize"}]
     return "\n".join(map(printable, lines))
 
 
@@ -178,7 +174,7 @@ def _many(count: int, noun: str) -> str:
 
 def _transfer_view(transfer: Transfer) -> Text:
     """What a checkpoint gives, what does not fit, what is left over in it."""
-    text = Text(f"\nsource '{transfer.source}': {len(transfer.taken)} taken, ", style="bold")
+    text = Text("\n").append(f"source '{transfer.source}': {len(transfer.taken)} taken, ", style="bold")
     text.append(f"{len(transfer.refused)} refused, {len(transfer.left)} left over\n")
     for path, tensor in transfer.taken:
         text.append(f"  ● {printable(path)}{'' if tensor == path else f' from {printable(tensor)}'}\n", style="green")
@@ -190,6 +186,7 @@ def _transfer_view(transfer: Transfer) -> Text:
         count = len(transfer.without)
         named = ", ".join(printable(path) for path in transfer.without)
         text.append(f"  ○ {count} parameter{'s' * (count != 1)} not asked for: {named}\n", style="dim")
+    text.right_crop(1)
     return text
 
 
@@ -201,8 +198,9 @@ def _findings_view(findings: Sequence[Finding]) -> Iterator[Text]:
         yield Text("")
     for finding in [*serious, *information[:MOST_INFORMATION]]:
         severity = finding.severity.value
-        text = Text(severity, style=_STYLE[finding.severity], no_wrap=True, overflow="ignore")  # marks stay in place
-        yield text.append(_marked(finding).removeprefix(severity), style="default")
+        text = Text(no_wrap=True, overflow="ignore")  # marks stay in place
+        text.append(severity, style=_STYLE[finding.severity])
+        yield text.append(_marked(finding).removeprefix(severity))
     if len(information) > MOST_INFORMATION:
         yield Text(f"and {len(information) - MOST_INFORMATION} more findings; --format json has all", style="dim")
     if contested:
