@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
+import initrules
 from initrules.groups import Group, param_groups
 from initrules.survey import stored_by_path
+from reference import example
 from support import isolated, planned
 
 
@@ -77,3 +81,69 @@ def test_all_that_trains_is_in_exactly_one_group(build: Callable[[], nn.Module])
     assert sorted(tensors) == sorted(id(parameter) for parameter in model.parameters())
     assert all(len(group["params"]) == len(group["names"]) for group in found)
     torch.optim.SGD(found, lr=0.1)  # type: ignore[arg-type]
+
+
+def test_what_is_frozen_after_planning_is_left_out() -> None:
+    model = net()
+    plan = planned("", model)
+    dict(model.named_parameters())["1.weight"].requires_grad_(False)
+    (group,) = param_groups(plan, stored_by_path(model), lr=0.1)
+    assert group["names"] == ["0.weight", "0.bias", "1.bias"]
+
+
+def test_groups_of_another_model_than_the_one_that_was_planned() -> None:
+    """A plan that was made on the meta device says how the real model is trained."""
+    with torch.device("meta"):
+        plan = initrules.plan(nn.Linear(2, 3), initrules.from_text("initrules: 1"))
+    model = isolated(nn.Linear)(2, 3)
+    (group,) = plan.param_groups(lr=0.1, model=model)
+    assert [id(one) for one in group["params"]] == [id(one) for one in model.parameters()]
+
+
+LAYERWISE = """initrules: 1
+vars: {decay: 0.5, n_layers: COUNT}
+rules:
+  - {rule: early, select: "**", optimize: {"*": {lr_scale: decay ** (n_layers + 1)}}}
+  - {rule: blocks, select: "**.BLOCKS.<layer>.**", optimize: {"*": {lr_scale: decay ** (n_layers - layer)}}}
+  - {rule: late, select: [LATE], optimize: {"*": {lr_scale: 1}}}
+  - {rule: no-decay, select: {path: "**", where: ndim < 2}, optimize: {"*": {weight_decay: 0}}}
+  - {rule: frozen, select: "FROZEN", optimize: {"*": {freeze: true}}}
+"""
+
+
+@pytest.mark.parametrize(("name", "blocks", "late", "frozen"), [
+    pytest.param("gpt2", "h", "transformer.ln_f", "transformer.wpe", id="GPT-2, whose output layer is tied"),
+    pytest.param("vit", "blocks", "norm, head", "patch_embed.proj", id="ViT"),
+])  # fmt: skip
+def test_a_real_training_step(name: str, blocks: str, late: str, frozen: str) -> None:
+    """AdamW's first step moves each entry by its rate: |g| / (|g| + eps) after bias correction."""
+    model = isolated(example(name).build)()
+    text = LAYERWISE.replace("COUNT", f'count("**.{blocks}.*")').replace("BLOCKS", blocks)
+    rules = initrules.from_text(text.replace("LATE", late).replace("FROZEN", frozen))
+    groups = initrules.plan(model, rules).param_groups(lr=1e-3, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(groups, eps=1e-30)  # type: ignore[arg-type]
+    before = {one: tensor.detach().clone() for one, tensor in model.named_parameters()}
+    model(example(name).example_inputs()).logsumexp(-1).square().mean().backward()
+    optimizer.step()
+    listed: dict[str, Any] = {one: group for group in groups for one in group["names"]}
+    assert listed.keys() == {one for one in before if not one.startswith(frozen)}
+    depth = 4
+    for one, tensor in model.named_parameters():
+        if one not in listed:
+            assert torch.equal(tensor, before[one])
+            continue
+        numbers = [int(part) for part in one.split(".") if part.isdigit()]
+        scale = (
+            0.5 ** (depth - numbers[0])
+            if numbers
+            else 1
+            if one.rpartition(".")[0] in late.split(", ")
+            else 0.5 ** (depth + 1)
+        )
+        decay = 0.1 if tensor.ndim > 1 else 0.0
+        assert math.isclose(listed[one]["lr"], 1e-3 * scale), one
+        assert listed[one]["weight_decay"] == decay, one
+        assert tensor.grad is not None
+        assert bool(tensor.grad.any()), one
+        step = before[one] * (1 - 1e-3 * scale * decay) - 1e-3 * scale * tensor.grad.sign()
+        assert torch.allclose(tensor, step, atol=2e-7), one

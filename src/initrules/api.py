@@ -64,9 +64,13 @@ class Plan:
         target = self.model if model is None else model
         return write_(target, self.data, seed=seed, sources=self.sources, device=device)
 
-    def param_groups(self, lr: float, weight_decay: float = 0.0) -> list[Group]:
-        """Groups for a torch optimizer: each trainable parameter once, with ``lr`` times its scale."""
-        return param_groups(self.data, stored_by_path(self.model), lr=lr, weight_decay=weight_decay)
+    def param_groups(self, lr: float, weight_decay: float = 0.0, model: Any = None) -> list[Group]:
+        """Groups for a torch optimizer: each trainable parameter once, with ``lr`` times its scale.
+
+        ``model``: the one whose parameters are meant, by default the one that was planned.
+        """
+        target = self.model if model is None else model
+        return param_groups(self.data, stored_by_path(target), lr=lr, weight_decay=weight_decay)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as versioned, sorted, JSON-ready data."""

@@ -26,20 +26,20 @@ def param_groups(
 ) -> list[Group]:
     """Put each trainable parameter into exactly one group of equal learning rate and decay.
 
-    ``tensors``: all that is stored for each name. Frozen parameters, and those with ``freeze``, are
-    left out. Units: ``lr`` is multiplied by
-    ``lr_scale``; a rule's ``weight_decay`` replaces the one given here.
+    ``tensors``: all that is stored for each name. What is frozen now, and what has ``freeze``, is left
+    out. Units: ``lr`` is multiplied by ``lr_scale``; a rule's ``weight_decay`` replaces the one given here.
     """
     groups: dict[tuple[float, float], Group] = {}
     for row in planned.rows:
-        if row.parameter.buffer or row.parameter.frozen or _option(row, "freeze") is True:
+        trained = [] if row.parameter.buffer else [tensor for tensor in tensors[row.path] if tensor.requires_grad]
+        if not trained or _option(row, "freeze") is True:
             continue
         scale = _option(row, "lr_scale")
         decay = _option(row, "weight_decay")
         key = (lr * (1.0 if scale is None else scale), weight_decay if decay is None else decay)
         group = groups.setdefault(key, Group(params=[], names=[], lr=key[0], weight_decay=key[1]))
-        group["params"].extend(tensors[row.path])
-        group["names"].extend([row.path] * len(tensors[row.path]))
+        group["params"].extend(trained)
+        group["names"].extend([row.path] * len(trained))
     return list(groups.values())
 
 
