@@ -273,3 +273,8 @@ def test_a_long_list_is_counted() -> None:
     (found,) = planned("rules: [{rule: r, select: '*', set: {'*': orthogonal}}]", more).errors
     assert found.message.endswith("for '0.bias', '1.bias', '2.bias', '3.bias', '4.bias' and 3 more")
     assert len(found.parameters) == 8
+
+
+def test_a_key_of_several_options_is_told_once() -> None:
+    rule = "rules: [{rule: r, select: body.*, optimize: {'*': {lr_scale: 1}, bia: {lr_scale: 2, weight_decay: 0}}}]"
+    assert len(told(planned(rule, net()), "unmet-key")) == 1

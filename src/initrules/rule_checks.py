@@ -5,7 +5,7 @@ Each finding has a stable code, a place and a way out; see ``docs/findings.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from initrules.findings import Gathered, error, listed
 from initrules.inventory import Inventory
 from initrules.matcher import Matcher
 from initrules.near import one_edit_away, strays, way_to_meet
-from initrules.rules import Rule
+from initrules.rules import Declaration, Rule
 from initrules.scope import Scopes
 
 
@@ -103,7 +103,7 @@ def _unmet_keys(evidence: Evidence, group: RuleClaims) -> Iterator[Finding]:
     if not group.modules or (_nothing(group) and not rule.optional):
         return
     locals_ = _locals(evidence, rule)
-    for declaration in group.unmet:
+    for declaration in _by_key(group.unmet):
         near = one_edit_away(declaration.key.text, locals_) if declaration.key.literal else None
         yield Finding(
             "unmet-key",
@@ -113,9 +113,14 @@ def _unmet_keys(evidence: Evidence, group: RuleClaims) -> Iterator[Finding]:
             f"Did you mean '{near}'?" if near else None,
             rule.name,
         )
-    for declaration in group.beaten:
+    for declaration in _by_key(group.beaten):
         message = f"the key '{declaration.key}' of rule '{rule.name}' decides nothing: other keys fit better"
         yield Finding("unmet-key", Severity.INFO, message, declaration.key.span, None, rule.name)
+
+
+def _by_key(declarations: Sequence[Declaration]) -> Iterable[Declaration]:
+    """One declaration for each key: a key of ``optimize`` stands for several options."""
+    return {one.key.span: one for one in declarations}.values()
 
 
 def _unmet_patterns(evidence: Evidence, group: RuleClaims) -> Iterator[Finding]:
