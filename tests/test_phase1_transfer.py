@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import initrules
 from alike import tensors
 from initrules import ruleset
+from initrules.actions.copied import renamed
 from reference import RULES, example
 from support import isolation
 from writing import memory, same
@@ -142,3 +143,42 @@ rules:
     stored["0.weight"] = torch.zeros(7, 7)
     initrules.apply_(model, rules, sources={"old": stored})
     assert [float(value.sum()) for value in model.state_dict().values()] == [6, 3, 0, 0]
+
+
+FALLBACK = """initrules: 1
+sources: {old: {file: old.pt}}
+rules:
+  - {rule: fallback, select: "**", set: {"*": ones}}
+  - {rule: warm, select: "**", set: {"*": {load: {source: old, missing: next}}}}
+"""
+
+
+def test_a_fallback_is_no_dead_rule_when_everything_fits() -> None:
+    with isolation():
+        model = nn.Linear(2, 3)
+    plan = initrules.plan(model, ruleset.from_text(FALLBACK, "r.yaml"), sources={"old": model.state_dict()})
+    assert [(str(found.severity), found.code, found.rule) for found in plan.findings] == [
+        ("info", "unused-fallback", "fallback"),
+        ("info", "contested", "warm"),
+    ]
+
+
+@pytest.mark.parametrize(("optional", "severity"), [("", "warning"), (", optional: true", "info")])
+def test_a_rule_that_loads_nothing_is_told(optional: str, severity: str) -> None:
+    text = FALLBACK.replace("missing: next}}}", f"missing: next}}}}}}{optional}")
+    with isolation():
+        model = nn.Linear(2, 3)
+    plan = initrules.plan(model, ruleset.from_text(text, "r.yaml"), sources={"old": {"weight": torch.ones(1)}})
+    assert [(str(found.severity), found.code) for found in plan.findings] == [(severity, "loads-nothing")]
+
+
+@pytest.mark.parametrize(("path", "prefixes", "name"), [
+    pytest.param("a.b.c.weight", {"*.b": "x"}, "x.c.weight", id="a star is one segment"),
+    pytest.param("a.b.c.weight", {"*": "x", "a.b": "y"}, "y.c.weight", id="the longest wins"),
+    pytest.param("a.b.weight", {"*.b.c": "x"}, "a.b.weight", id="longer than the path"),
+    pytest.param("ab.weight", {"a": "x"}, "ab.weight", id="prefixes end at a dot"),
+    pytest.param("a.b.weight", {"": "x"}, "x.a.b.weight", id="nothing is a prefix of everything"),
+    pytest.param("a.b.weight", {"a.*": ""}, "weight", id="to the root"),
+])  # fmt: skip
+def test_prefixes(path: str, prefixes: dict[str, str], name: str) -> None:
+    assert renamed(path, prefixes) == name
