@@ -10,6 +10,7 @@ import ast
 from pathlib import Path
 
 HERE = Path(__file__).parent
+FOLDERS = ((HERE / "reference", HERE), (HERE / "more", HERE / "more"))  # references, and the rule files for them
 
 
 def python_lines(path: Path) -> int:
@@ -48,22 +49,22 @@ def rule_lines(path: Path) -> int:
     return count
 
 
-def counts() -> list[tuple[str, int, int]]:
+def counts(references: Path, rules: Path) -> list[tuple[str, int, int]]:
     """Each case with its lines of Python and of rules."""
     return [
-        (path.stem, python_lines(path), rule_lines(HERE / f"{path.stem}.yaml"))
-        for path in sorted((HERE / "reference").glob("*_*.py"))
+        (path.stem, python_lines(path), rule_lines(rules / f"{path.stem}.yaml"))
+        for path in sorted(references.glob("*_*.py"))
     ]
 
 
-def table() -> str:
-    """All cases and their sum, in Markdown."""
-    found = counts()
+def table(references: Path, rules: Path) -> str:
+    """All cases of a folder and their sum, in Markdown."""
+    found = counts(references, rules)
     rows = [*found, ("**all**", sum(row[1] for row in found), sum(row[2] for row in found))]
-    same = {path.stem for path in (HERE / "global").glob("*.yaml")}
+    same = {path.stem for path in (rules / "global").glob("*.yaml")}
     lines = [
-        f"| {name} | {python} | {rules} | {rules / python:.1f} | {'same bits' if name in same else ''} |"
-        for name, python, rules in rows
+        f"| {name} | {python} | {rule} | {rule / python:.1f} | {'same bits' if name in same else ''} |"
+        for name, python, rule in rows
     ]
     return "\n".join(
         ["| initialiser | Python | rules | ratio | `stream: global` |", "|---|---:|---:|---:|---|", *lines, ""]
@@ -71,4 +72,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    print(table(), end="")  # noqa: T201  # that is what the script is for
+    for folders in FOLDERS:
+        print(table(*folders))  # noqa: T201  # that is what the script is for
