@@ -66,7 +66,7 @@ def test_console_blocks(document: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_rule_files_in_documents_can_be_read() -> None:
-    for document in DOCUMENTS:
+    for document in (ROOT / "README.md", ROOT / "docs" / "language.md"):
         text = document.read_text(encoding="utf-8")
         for body in re.findall(r"^```yaml\n(initrules: 1.*?)^```$", text, re.MULTILINE | re.DOTALL):
             ruleset.from_text(re.sub(r"^extends: base.yaml.*\n", "", body, flags=re.MULTILINE), document.name)

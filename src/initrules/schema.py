@@ -143,6 +143,13 @@ EXPECTATION: Mapping[str, Schema] = MappingProxyType(
 )
 
 
+_VARIABLE: Schema = {
+    "type": ["number", "string", "boolean", "array"],
+    "items": {"type": _NUMBER},
+    "x-wants": "a number, a list of numbers, true, false or an expression",
+}
+
+
 @functools.lru_cache(maxsize=8)
 def json_schema(tables: Tables = BUILTIN) -> Schema:
     """The schema of rule files with these actions, draft 2020-12."""
@@ -163,12 +170,7 @@ def json_schema(tables: Tables = BUILTIN) -> Schema:
                 "unmatched": {"enum": ["keep", "error"]},
                 "stream": {"enum": ["keyed", "global"]},
                 "order": {"enum": ["registration", "post-order", "rules"]},
-                "vars": {
-                    "type": "object", "propertyNames": {"pattern": VARIABLE},
-                    "additionalProperties": {"type": ["number", "string", "boolean", "array"],
-                                             "items": {"type": _NUMBER},
-                                             "x-wants": "a number, a list of numbers, true, false or an expression"},
-                },
+                "vars": {"type": "object", "propertyNames": {"pattern": VARIABLE}, "additionalProperties": _VARIABLE},
                 "sources": {"type": "object", "additionalProperties": _mapping(
                     "key of a source", {"file": {"type": "string"}, "key": {"type": "string"}}, ("file",))},
                 "defaults": _many(_rule(tables, default=True)),

@@ -35,31 +35,44 @@ def _lines(plan: PlanData, row: Row) -> Iterator[str]:
         yield f"  also named {', '.join(others[:6])}{more}"
     if not row.decisions:
         yield "  no rule claims it: its value stays as it is"
+    told: set[str] = set()
     for decision in sorted(row.decisions.values(), key=lambda one: _ORDER.get(one.prop, len(_ORDER))):
-        yield from _decision(plan.rules, row, decision)
+        yield from _decision(row, decision)
+        if decision.rule not in told:
+            yield from _rule(plan.rules, decision)
+            told.add(decision.rule)
+        yield from _facts(plan.rules, row, decision)
     for finding in plan.findings:
         if row.path in finding.parameters and finding.severity.rank < 2:
             yield f"  {finding.severity.value}: {finding.message}"
 
 
-def _decision(rules: RuleSet, row: Row, decision: Decision) -> Iterator[str]:
-    what = {"set": "starts as", "parametrize": "wrapped in"}.get(decision.prop, decision.prop)
+def _decision(row: Row, decision: Decision) -> Iterator[str]:
+    what = {"set": "starts as ", "parametrize": "wrapped in "}.get(decision.prop, "")
     std = ""
     if decision.prop == "set" and row.moments is not None:
         std = f"   (mean {shown(float(row.moments.mean))}, std {shown(float(row.moments.std))})"
-    yield f"  {what} {decision.summary or 'a value that cannot be computed'}{std}"
+    yield f"  {what}{decision.summary or 'a value that cannot be computed'}{std}"
     lock = ", locked" if decision.lock else ""
     yield f"    by '{decision.rule}'{lock}, {decision.span.place}: {decision.written}"
+
+
+def _rule(rules: RuleSet, decision: Decision) -> Iterator[str]:
+    """What is the same for every property that one rule decides."""
     selector = next((rule.text for rule in rules.rules if rule.name == decision.rule), "")
     yield f"    selects {selector}"
     if decision.why:
         yield f"    why: {decision.why}"
+    for name, text in decision.captures.items():
+        yield f"    {name} = {text}   from the path"
+
+
+def _facts(rules: RuleSet, row: Row, decision: Decision) -> Iterator[str]:
+    """What the value was computed from, and what it beat."""
     if decision.fans is not None and decision.prop == "set":
         read = row.torch_fans
         other = f"; torch.nn.init would read {read.fan_in} → {read.fan_out}" if read else ""
         yield f"    fans {decision.fans.fan_in} → {decision.fans.fan_out}{other}"
-    for name, text in decision.captures.items():
-        yield f"    {name} = {text}   from the path"
     for name in sorted(variables_of(rules, decision)):
         value = rules.variables[name]
         first = value[0] if isinstance(value, tuple) else value
