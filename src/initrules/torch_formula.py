@@ -44,7 +44,7 @@ def _library(like: torch.Tensor) -> Library:
         compare=_COMPARE,
         where=lambda test, yes, no: torch.where(torch.as_tensor(test, device=like.device), lifted(yes), lifted(no)),
         number=lambda value: lifted(value) if isinstance(value, torch.Tensor) else value,
-        index=lambda size: torch.arange(size, dtype=like.dtype, device=like.device),
+        index=lambda size: torch.arange(size, dtype=like.dtype.to_real(), device=like.device),
     )
 
 
