@@ -213,7 +213,7 @@ class Phase2Networks:
     human_rnd: RandomNetworkDistillation | None = None
 
 
-def build(  # noqa: PLR0913  # one knob each, all with defaults
+def build(
     *,
     dropout: float = 0.5,
     share: bool = True,

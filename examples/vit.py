@@ -73,9 +73,7 @@ class Block(nn.Module):
 class VisionTransformer(nn.Module):
     """Images in, class logits out."""
 
-    def __init__(  # noqa: PLR0913  # the sizes of the paper's table 1
-        self, *, size: int, patch: int, width: int, depth: int, heads: int, classes: int
-    ) -> None:
+    def __init__(self, *, size: int, patch: int, width: int, depth: int, heads: int, classes: int) -> None:
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Parameter(torch.zeros(1, (size // patch) ** 2 + 1, width))
