@@ -292,13 +292,6 @@ def test_bytes_of_files(content: bytes, message: str) -> None:
     assert _refusal({}, "f.yaml") == message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read() -> None:
-    Path("f.yaml").write_text(_file(), encoding="utf-8")
-    Path("f.yaml").chmod(0)
-    assert _refusal({}, "f.yaml") == "'f.yaml' cannot be read\n  The system says: Permission denied."
-
-
 def test_a_folder_in_place_of_the_file() -> None:
     Path("f.yaml").mkdir()
     assert _refusal({}, "f.yaml") == "'f.yaml' cannot be read\n  The system says: Is a directory."
@@ -449,3 +442,30 @@ def test_own_actions_can_be_named() -> None:
     text = "initrules: 1\nrules: [{rule: a, select: x, set: {w: nothing}}]\n"
     (rule,) = ruleset.from_text(text, "f.yaml", BUILTIN.plus({"nothing": Zeros})).rules
     assert rule.declarations[0].calls[0].action is Zeros
+
+
+def test_names_are_checked_in_what_can_be_read_beside_other_problems() -> None:
+    """All problems at once: a misspelt action is told together with an error of structure."""
+    Path("base.yaml").write_text("initrules: 1\nvars: {std: 0.1}\n", encoding="utf-8")
+    rules = """initrules: 1
+extends: base.yaml
+rules:
+  - {rule: a, select: x, set: {weight: zreos}}
+  - {rule: b, select: x, set: {weight: {normal: {std: std, sdt: 2}}}}
+"""
+    Path("top.yaml").write_text(rules, encoding="utf-8")
+    with pytest.raises(RuleError) as caught:
+        ruleset.load("top.yaml")
+    assert [problem.message for problem in caught.value.problems] == [
+        "unknown action or variable 'zreos'",
+        "unknown argument of 'normal': 'sdt'",
+    ]
+
+
+def test_names_are_not_checked_when_what_defines_them_cannot_be_read() -> None:
+    """A misspelt 'vars' is one problem, not one for each use of a variable."""
+    rules = "initrules: 1\nvras: {std: 0.1}\nrules: [{rule: a, select: x, set: {weight: std}}]\n"
+    Path("top.yaml").write_text(rules, encoding="utf-8")
+    with pytest.raises(RuleError) as caught:
+        ruleset.load("top.yaml")
+    assert [problem.message for problem in caught.value.problems] == ["unknown key 'vras'"]

@@ -18,7 +18,7 @@ from initrules.document import MappingNode, Node, ScalarNode, SequenceNode, pars
 from initrules.errors import Problems, RuleError, SchemaError
 from initrules.expression import Expression
 from initrules.pattern import Pattern, key_pattern, path_pattern
-from initrules.schema import EXPECTATION
+from initrules.schema import EXPECTATION, json_schema
 from initrules.selector import Selector, spelled
 from initrules.source import Span
 
@@ -101,11 +101,26 @@ class RuleFile:
     expect: tuple[Expectation, ...]
     remove: tuple[ScalarNode, ...]
     unlock: tuple[ScalarNode, ...]
+    defines_all: bool = True  # whether all that defines names could be read
 
 
 def read(text: str, file: str, tables: Tables = BUILTIN) -> RuleFile:
     """Read one rule file. Raises ``Problems`` with every problem in it."""
-    return _Reader(parse(text, file), file, tables).file()
+    found, problems = read_partly(text, file, tables)
+    if problems:
+        raise Problems(problems)
+    return found
+
+
+def read_partly(text: str, file: str, tables: Tables = BUILTIN) -> tuple[RuleFile, tuple[RuleError, ...]]:
+    """What can be read of a rule file, and every problem in the rest.
+
+    So the names in the good part can be checked with those of other files, and all is told at once.
+    Raises ``Problems`` when it is no YAML.
+    """
+    reader = _Reader(parse(text, file), file, tables)
+    found = reader.file()
+    return found, tuple(reader.problems)
 
 
 class _Reader:
@@ -118,11 +133,11 @@ class _Reader:
         self._broken = {id(node) for _, node in found if node is not None}
 
     def file(self) -> RuleFile:
-        """The file, or all its problems."""
-        found = RuleFile(
+        """What can be read of the file; ``problems`` has the rest."""
+        return RuleFile(
             file=self.name,
             about=self._text("about"),
-            extends=tuple(self._scalars(self.root.get("extends"))),
+            extends=tuple(self._scalars(self.root.get("extends"))) if self._is_sound("extends") else (),
             settings=self._settings(),
             variables=self._variables(),
             sources=tuple(self._sources()),
@@ -130,10 +145,13 @@ class _Reader:
             expect=tuple(self._expectations()),
             remove=tuple(self._scalars(self.root.get("remove"))),
             unlock=tuple(self._scalars(self.root.get("unlock"))),
+            defines_all=self._defines_all(),
         )
-        if self.problems:
-            raise Problems(self.problems)
-        return found
+
+    def _defines_all(self) -> bool:
+        """Whether no name may be hidden by a problem: in a misspelt key, or in a section that is broken."""
+        known = all(key.text in json_schema(self.tables)["properties"] for key, _ in self.root.entries)
+        return known and all(self._is_sound(key) for key in ("extends", "vars", "sources"))
 
     def _sound(self, node: Node) -> bool:
         """Whether the schema found nothing wrong at or below a node."""
@@ -146,6 +164,10 @@ class _Reader:
                 return all(self._sound(item) for item in items)
             case _:
                 return True
+
+    def _is_sound(self, key: str) -> bool:
+        node = self.root.get(key)
+        return node is None or self._sound(node)
 
     def _try(self, make: Callable[[], T], fallback: U) -> T | U:
         try:

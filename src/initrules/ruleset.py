@@ -26,7 +26,7 @@ from initrules.errors import (
 )
 from initrules.evaluation import Scope, evaluate
 from initrules.expression import Expression
-from initrules.rules import CheckpointSource, Expectation, Rule, RuleFile, Variable, read
+from initrules.rules import CheckpointSource, Expectation, Rule, RuleFile, Variable, read_partly
 from initrules.source import Span
 
 MAX_EXTENDS_DEPTH = 16
@@ -108,6 +108,7 @@ class _Files:
         self.tables = tables
         self.files: list[RuleFile] = []
         self.problems: list[RuleError] = []
+        self.complete = True
         self._done: set[str] = set()
         self.allowed = allowed
         if text is None and not top.startswith(presets.PREFIX):
@@ -130,10 +131,13 @@ class _Files:
             return
         self._done.add(key)
         try:
-            file = read(self._text(name, span) if text is None else text, name, self.tables)
+            file, problems = read_partly(self._text(name, span) if text is None else text, name, self.tables)
         except RuleError as error:
             self.problems.extend(error.problems)
+            self.complete = False
             return
+        self.problems.extend(problems)
+        self.complete = self.complete and file.defines_all
         for base in file.extends:
             self._visit(_beside(name, base.text), base.span, (*chain, key))
         self.files.append(file)
@@ -188,13 +192,14 @@ def _nearby(path: Path) -> str:
 
 
 def _join(files: _Files) -> RuleSet:
-    if files.problems:
+    if not files.complete:  # names may be defined in what could not be read
         raise Problems(files.problems)
     joiner = _Joiner()
     for file in files.files:
         joiner.add(file)
     found = replace(joiner.ruleset(), folders=tuple(str(folder) for folder in files.allowed))
     problems = [
+        *files.problems,
         *joiner.problems,
         *naming.rule_problems(found.rules, found.variables, found.sources),
         *naming.variable_problems(found.rules, found.variables),
