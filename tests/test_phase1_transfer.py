@@ -13,6 +13,7 @@ import initrules
 from alike import tensors
 from initrules import ruleset
 from initrules.actions.copied import renamed
+from initrules.errors import Problems
 from reference import RULES, example
 from support import isolation
 from writing import memory, same
@@ -182,3 +183,13 @@ def test_a_rule_that_loads_nothing_is_told(optional: str, severity: str) -> None
 ])  # fmt: skip
 def test_prefixes(path: str, prefixes: dict[str, str], name: str) -> None:
     assert renamed(path, prefixes) == name
+
+
+def test_a_preset_looks_for_its_checkpoint_in_the_current_folder(
+    checkpoint: tuple[Path, dict[str, Tensor]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(checkpoint[0].parent)
+    assert initrules.plan(networks(), "preset:phase2/transfer").data.transfers[0].taken
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Problems, match=r"no file 'phase1\.pt'[^!]*relative to the current folder"):
+        initrules.plan(networks(), "preset:phase2/transfer")

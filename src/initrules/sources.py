@@ -90,7 +90,8 @@ def _located(source: CheckpointSource, rules: RuleSet) -> Path:
 
 def _opened(path: Path, source: CheckpointSource) -> Tensors:
     if not path.is_file():
-        hint = "The path is relative to the rule file; '--source NAME=FILE' names another."
+        start = "current folder" if source.span.file.startswith(PREFIX) else "rule file"
+        hint = f"The path is relative to the {start}; '--source NAME=FILE' names another."
         raise SourceError(f"the source '{source.name}' has no file '{path}'", source.span, hint)
     try:
         stored = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path, source)
