@@ -152,3 +152,13 @@ def test_names_stay_what_they_are_when_submodules_are_imported() -> None:
     assert all(getattr(initrules, name) is not None for name in initrules.__all__)
     with pytest.raises(AttributeError, match="module 'initrules' has no attribute 'nothing'"):
         _ = initrules.nothing
+
+
+def test_frozen_parameters_are_in_no_group() -> None:
+    text = "initrules: 1\nrules: [{rule: a, select: '', optimize: {bias: {freeze: true}}, set: {'*': zeros}}]"
+    model = linear()
+    assert [group["names"] for group in initrules.plan(model, initrules.from_text(text)).param_groups(lr=1)] == [
+        ["weight"]
+    ]
+    model.weight.requires_grad = False
+    assert initrules.plan(model, initrules.from_text(text)).param_groups(lr=1) == []

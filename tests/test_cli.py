@@ -104,7 +104,7 @@ def test_variables_are_replaced(
         pytest.param(["--set", "sdt=1"], "--set: unknown variable 'sdt'\n  Did you mean 'std'?\n", id="unknown"),
         pytest.param(
             ["--set", "std=1/0"],
-            "--set std:1:1: '1 / 0' divides by zero\n    1/0\n    ^^^\n",
+            "--set std:1:1: '1 / 0' divides by zero\n    1/0\n    ^^^\n  Write another number.\n",
             id="no value",
         ),
     ],
@@ -114,8 +114,7 @@ def test_variables_that_cannot_be(
 ) -> None:
     done = run(capsys, "plan", file(tmp_path, ALL), *PPO, *words)
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(err.split("\n", maxsplit=1)[0][:20])
-    assert "Traceback" not in done.err
+    assert done.err == err
 
 
 @pytest.mark.parametrize(
@@ -168,7 +167,8 @@ def test_error_findings_leave_with_1(tmp_path: Path, capsys: pytest.CaptureFixtu
     applied = run(capsys, "apply", rules, *PPO, "-o", output)
     assert (planned.code, applied.code, applied.out) == (1, 1, "")
     assert applied.err.startswith("error ")
-    assert applied.err.endswith("[claims-nothing]\nnothing was written\n") or "nothing was written" in applied.err
+    assert applied.err.endswith("\nnothing was written\n")
+    assert "[claims-nothing]" in applied.err
     assert [path.name for path in tmp_path.iterdir()] == ["rules.yaml"]
 
 
@@ -176,7 +176,7 @@ def test_warnings_are_said_before_writing(tmp_path: Path, capsys: pytest.Capture
     rules = file(tmp_path, RULES + "  - {rule: all, select: '**', set: {weight: zeros, biass: zeros}}\n")
     done = run(capsys, "apply", rules, *PPO, "-o", tmp_path / "x.safetensors")
     assert done.err.startswith("warning ")
-    assert done.out.endswith("x.safetensors: 6 parameters written, 6 left as built, 38,264 bytes\n") or done.out
+    assert "x.safetensors: 6 parameters written, 6 left as built, " in done.out
     assert done.code == 0
 
 
@@ -403,22 +403,21 @@ def test_a_reader_may_leave_early() -> None:
 
 
 def test_a_terminal_without_the_letters() -> None:
-    done = shell(
-        "initrules explain rules/ppo.yaml actor.4.weight --model examples/ppo.py:build", PYTHONIOENCODING="ascii"
-    )
-    assert (done.code, done.out.count("actor.4.weight: parameter"), done.err) == (0, 1, "")
+    done = shell("initrules actions trunc_normal", PYTHONIOENCODING="ascii")
+    assert (done.code, done.out.startswith("trunc_normal\n"), done.err) == (0, True, "")
 
 
-def test_colours_on_a_terminal() -> None:
-    done = shell(
-        "initrules plan rules/ppo.yaml --model examples/ppo.py:build", FORCE_COLOR="1", COLUMNS="120", TERM="xterm"
-    )
+def test_colours_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    done = run(capsys, "plan", "rules/ppo.yaml", *PPO)
     assert "\x1b[32m●" in done.out
     assert done.code == 0
 
 
-def test_the_module_of_a_package_is_a_model(tmp_path: Path) -> None:
-    rules = file(tmp_path, ALL)
-    done = shell(f"initrules plan {rules} --model torch.nn:Linear --arg in_features=2 --arg out_features=3")
+def test_a_class_of_a_package_is_a_factory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--model", "torch.nn:Linear", "--arg", "in_features=2", "--arg", "out_features=3")
+    done = run(capsys, "plan", file(tmp_path, ALL), *words)
     assert done.code == 0
     assert "2 parameters, 2 ● written" in done.out

@@ -17,6 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from torch import nn
 
+import initrules
 from commands import ROOT
 from initrules import planning, report, ruleset
 from initrules.factory import build
@@ -116,7 +117,7 @@ def evil_model() -> Any:
 def test_names_cannot_drive_the_terminal() -> None:
     plan = planned("rules: [{rule: a, select: '**', set: {weight: zeros}}]", evil_model())
     screen = Console(file=io.StringIO(), width=150, force_terminal=True, color_system="standard")
-    screen.print(report.plan_view(plan, 150), crop=False)
+    screen.print(report.plan_view(plan), crop=False)
     coloured = screen.file.getvalue()  # type: ignore[attr-defined]
     plain = report.plan_text(plan, width=150)
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured).split() == plain.split()
@@ -168,3 +169,21 @@ def test_no_letter_of_a_cell_is_lost(rows: list[tuple[list[str], list[str]]], wi
     text = rows_view(cells, width).plain
     for letter in "漢.":
         assert text.count(letter) == sum(cell.text.count(letter) for row in cells for cell in row)
+
+
+def test_what_a_checkpoint_gives_is_listed() -> None:
+    rules = ruleset.from_text(
+        "initrules: 1\nsources: {s: {file: no.pt}}\nrules:\n"
+        "  - {rule: a, select: {type: Linear}, set: {'*': {load: {source: s, missing: next}}}}\n"
+    )
+    model = isolated(nn.ModuleDict)()
+    model["a"], model["b"] = isolated(nn.Linear)(1, 1), isolated(nn.Linear)(1, 1)
+    model["n"] = nn.LayerNorm(1)
+    tensors = {f"{name}.{local}": torch.zeros(1, 1) for name in "a\x1b" for local in ("weight", "bias")}
+    plan = initrules.plan(model, rules, sources={"s": {**tensors, "a.bias": torch.zeros(1)}})
+    lines = report.plan_text(plan.data).splitlines()
+    first = lines.index("source 's': 2 taken, 2 refused, 2 left over")
+    assert [line.split(":")[0] for line in lines[first + 1 : first + 8]] == [
+        "  ● a.weight", "  ● a.bias", "  ✗ b.weight", "  ✗ b.bias", r"  ○ \x1b.weight is in the file and not taken",
+        r"  ○ \x1b.bias is in the file and not taken", "  ○ 2 parameters not asked for",
+    ]  # fmt: skip
