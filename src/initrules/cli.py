@@ -373,7 +373,7 @@ def _show(planned: PlanData) -> None:
 
     console = Console()
     if console.is_terminal:
-        console.print(report.plan_view(planned, console.width), crop=False)
+        console.print(report.plan_view(planned), width=max(console.width, report.LEAST_WIDTH), crop=False)
     else:
         columns = os.environ.get("COLUMNS", "")
         width = int(columns) if columns.isascii() and columns.isdigit() and len(columns) < 6 else 0

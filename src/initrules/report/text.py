@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from rich.console import Console, Group
 from rich.text import Text
@@ -16,7 +17,7 @@ from initrules.errors import Finding, Severity, printable
 from initrules.grouping import Group as RowGroup
 from initrules.grouping import group
 from initrules.planning import PlanData
-from initrules.report.columns import Cell, rows_view
+from initrules.report.columns import Cell, table
 from initrules.transfer import Transfer
 
 PRECEDENCE = (
@@ -24,14 +25,17 @@ PRECEDENCE = (
     "base files before the file that extends them, top to bottom."
 )
 MOST_INFORMATION = 8
+LEAST_WIDTH = 80  # in a narrower window lines are longer than it, rather than names cut to pieces
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _TIERS = {Tier.DEFAULT: "default", Tier.RULE: "rule", Tier.LOCK: "locked"}
 
 
 def plan_text(plan: PlanData, *, width: int = 120) -> str:
     """The grouped table, the rules' counts and the findings as plain text."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False, force_terminal=False)
-    console.print(plan_view(plan, width), crop=False)
+    console = Console(
+        file=io.StringIO(), width=max(width, LEAST_WIDTH), color_system=None, legacy_windows=False, force_terminal=False
+    )
+    console.print(plan_view(plan), crop=False)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
 
@@ -41,15 +45,16 @@ def findings_text(findings: Iterable[Finding]) -> str:
     return "\n".join(f"{_marked(finding)}" for finding in findings)
 
 
-def plan_view(plan: PlanData, width: int) -> Group:
-    """Everything ``plan`` prints, for a rich console of this width."""
+def plan_view(plan: PlanData) -> Group:
+    """Everything ``plan`` prints, for a rich console."""
     problems = frozenset(path for finding in plan.errors for path in finding.parameters)
     groups = group(shown_rows(plan), apart=problems)
     return Group(
-        rows_view([_cells(one, broken=one.first.path in problems) for one in groups], width),
+        table([_cells(one, broken=one.first.path in problems) for one in groups]),
+        Text(""),
         Text(counts(plan)),
         Text(""),
-        rows_view([_rule_cells(tally) for tally in plan.tallies], width),
+        table([_rule_cells(tally) for tally in plan.tallies]),
         Text(PRECEDENCE, style="dim"),
         *(_transfer_view(transfer) for transfer in plan.transfers),
         *_findings_view(plan.findings),
@@ -190,10 +195,20 @@ def _transfer_view(transfer: Transfer) -> Text:
     return text
 
 
+# Information that is counted here and listed by lint: the table shows it, or other models need it.
+_COUNTED: Mapping[str, Callable[[int], str]] = MappingProxyType(
+    {
+        "contested": lambda n: f"{_many(n, 'contested overlap')}, see 'over'",
+        "unmet-pattern": lambda n: f"{_many(n, 'pattern')} of selectors without a module here; lint lists them",
+    }
+)
+
+
 def _findings_view(findings: Sequence[Finding]) -> Iterator[Text]:
     serious = [finding for finding in findings if finding.severity is not Severity.INFO]
-    information = [finding for finding in findings if finding.severity is Severity.INFO and finding.code != "contested"]
-    contested = sum(1 for finding in findings if finding.code == "contested")
+    known = [finding for finding in findings if finding.severity is Severity.INFO]
+    information = [finding for finding in known if finding.code not in _COUNTED or finding.hint]
+    counted = {code: sum(1 for f in known if f.code == code and not f.hint) for code in _COUNTED}
     if findings:
         yield Text("")
     for finding in [*serious, *information[:MOST_INFORMATION]]:
@@ -203,8 +218,9 @@ def _findings_view(findings: Sequence[Finding]) -> Iterator[Text]:
         yield text.append(_marked(finding).removeprefix(severity))
     if len(information) > MOST_INFORMATION:
         yield Text(f"and {len(information) - MOST_INFORMATION} more findings; --format json has all", style="dim")
-    if contested:
-        yield Text(f"{_many(contested, 'contested overlap')}, see 'over'", style="dim")
+    for code, number in counted.items():
+        if number:
+            yield Text(_COUNTED[code](number), style="dim")
 
 
 def _marked(finding: Finding) -> str:
