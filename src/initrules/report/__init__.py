@@ -3,6 +3,15 @@
 from initrules.report.data import as_json
 from initrules.report.explain import explain_text
 from initrules.report.html import plan_html_table
-from initrules.report.text import LEAST_WIDTH, findings_text, plan_text, plan_view
+from initrules.report.text import LEAST_WIDTH, counts, findings_text, plan_text, plan_view
 
-__all__ = ["LEAST_WIDTH", "as_json", "explain_text", "findings_text", "plan_html_table", "plan_text", "plan_view"]
+__all__ = [
+    "LEAST_WIDTH",
+    "as_json",
+    "counts",
+    "explain_text",
+    "findings_text",
+    "plan_html_table",
+    "plan_text",
+    "plan_view",
+]
