@@ -1,0 +1,70 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from initrules.document import resolve
+from initrules.errors import Severity
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def pairs(_: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """``k=v`` options as a dictionary; values are YAML scalars."""
+    found = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"'{text}' is not of the form name=value", param=option)
+        found[key] = resolve(value)
+    return found
+
+
+def files(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """``name=file`` options as a dictionary."""
+    return {name: str(file) for name, file in pairs(context, option, values).items()}
+
+
+def rule_options(command: F) -> F:
+    """The rule file and what changes it."""
+    options = (
+        click.argument("rules"),
+        click.option("--set", "variables", multiple=True, callback=pairs, metavar="VAR=VALUE",
+                     help="Replace a variable of the rule file; repeatable."),
+        click.option("--allow", multiple=True, metavar="FOLDER", type=click.Path(exists=True, file_okay=False),
+                     help="Let rule files read below this folder too; repeatable."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def model_options(*, required: bool, device: str) -> Callable[[F], F]:
+    """The model and what it is built from."""
+
+    def decorate(command: F) -> F:
+        options = (
+            click.option("--model", required=required, metavar="MODULE:FUNCTION",
+                         help="'package.module:factory' or 'path/to/file.py:factory'."),
+            click.option("--arg", "arguments", multiple=True, callback=pairs, metavar="NAME=VALUE",
+                         help="An argument for the factory; repeatable."),
+            click.option("--source", "sources", multiple=True, callback=files, metavar="NAME=FILE",
+                         help="Another file for a checkpoint under 'sources'; repeatable."),
+            click.option("--device", default=device, show_default=True, help="Where the model is built."),
+        )  # fmt: skip
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+FAIL_ON = click.option(
+    "--fail-on", type=click.Choice([severity.value for severity in Severity]), default="error", show_default=True,
+    help="Leave with code 1 when there is a finding this serious.",
+)  # fmt: skip
+FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)

@@ -1,0 +1,131 @@
+"""Verbs about a model and its plan: plan, apply, explain."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from initrules import __version__
+from initrules.errors import Severity, printable
+from initrules.verbs.building import FINDINGS, FINE, exit_code, model_of, plan_for, plan_of, rules_of, sources_of
+from initrules.verbs.options import FAIL_ON, FORMAT, model_options, rule_options
+
+if TYPE_CHECKING:
+    from initrules.apply import Record
+    from initrules.planning import PlanData
+
+_WIDE = 140  # for output that is not a terminal
+
+
+@click.command()
+@rule_options
+@model_options(required=True, device="meta")
+@FORMAT
+@FAIL_ON
+def plan(rules: str, form: str, fail_on: str, **options: Any) -> int:
+    """Show which parameter gets which value, by which rule, over which others."""
+    from initrules import report  # noqa: PLC0415
+
+    planned = plan_of(rules, options)
+    if form == "json":
+        click.echo(json.dumps(report.as_json(planned), indent=1))
+    else:
+        _show(planned)
+    return exit_code(planned.findings, fail_on)
+
+
+@click.command()
+@rule_options
+@model_options(required=True, device="cpu")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Equal seeds give equal values."
+)
+@click.option("-o", "--output", required=True, metavar="FILE", help="A .safetensors file; written whole or not at all.")
+def apply(rules: str, seed: int, output: str, **options: Any) -> int:
+    """Build the model, write the plan into it, and save its state."""
+    from initrules import report  # noqa: PLC0415
+    from initrules.apply import apply_  # noqa: PLC0415
+    from initrules.checkpoint import check_target, save  # noqa: PLC0415
+
+    check_target(output)
+    loaded = rules_of(rules, options)
+    _seed_all(seed)  # what no rule touches is reproducible too
+    model = model_of(options)
+    sources = sources_of(loaded, options)
+    planned = plan_for(loaded, model, sources)
+    for finding in planned.findings:
+        if finding.severity is not Severity.INFO:
+            click.echo(report.findings_text([finding]), err=True)
+    if planned.errors:
+        click.echo("nothing was written", err=True)
+        return FINDINGS
+    with _progress(sum(1 for row in planned.rows if row.value is not None and row.value.writes)) as advance:
+        record = apply_(model, planned, seed=seed, sources=sources, on_row=advance)
+    metadata = {"initrules": __version__, "initrules.seed": str(seed), "initrules.plan": record.fingerprint}
+    saved = save(model, output, metadata)
+    for name in saved.left_out:
+        click.echo(f"warning '{printable(name)}' is no tensor and was left out", err=True)
+    click.echo(f"{printable(output)}: {_written(planned, record)}, {saved.size:,} bytes")
+    return FINE
+
+
+def _written(planned: PlanData, record: Record) -> str:
+    missed = sum(1 for row in planned.rows if row.value is None and not row.parameter.buffer)
+    parts = [f"{len(record.written)} parameter{'s' * (len(record.written) != 1)} written"]
+    if record.parametrized:
+        parts.append(f"{len(record.parametrized)} parametrized")
+    if missed:
+        parts.append(f"{missed} left as built")
+    return ", ".join(parts)
+
+
+def _seed_all(seed: int) -> None:
+    import numpy as np  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  # the generator that a factory may use without saying so
+    random.seed(seed)
+
+
+@click.command()
+@rule_options
+@click.argument("parameter")
+@model_options(required=True, device="meta")
+def explain(rules: str, parameter: str, **options: Any) -> int:
+    """Say why PARAMETER gets its value: the winner, the losers, the places."""
+    from initrules import report  # noqa: PLC0415
+
+    click.echo(report.explain_text(plan_of(rules, options), parameter))
+    return FINE
+
+
+def _show(planned: PlanData) -> None:
+    """In colour on a terminal; elsewhere as plain text without trailing blanks."""
+    from initrules import report  # noqa: PLC0415
+
+    console = Console()
+    if console.is_terminal:
+        console.print(report.plan_view(planned), width=max(console.width, report.LEAST_WIDTH), crop=False)
+    else:
+        columns = os.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isascii() and columns.isdigit() and len(columns) < 6 else 0
+        click.echo(report.plan_text(planned, width=width or _WIDE))
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, when that is a terminal."""
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("writing", total=total)
+        yield lambda: bar.advance(task)

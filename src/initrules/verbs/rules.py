@@ -1,0 +1,115 @@
+"""Verbs about rule files and the language: lint, new, schema, actions."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from initrules.errors import ApplyError, Finding, RuleError, Severity, printable
+from initrules.ruleset import RuleSet
+from initrules.verbs.building import FINE, exit_code, model_of, plan_for, rules_of, sources_of
+from initrules.verbs.options import FAIL_ON, FORMAT, model_options, rule_options
+
+_PLAIN = ("error", "warning", "note")  # what a summary calls the severities
+
+
+@click.command()
+@rule_options
+@model_options(required=False, device="meta")
+@FORMAT
+@FAIL_ON
+def lint(rules: str, form: str, fail_on: str, **options: Any) -> int:
+    """Check a rule file by itself, or against a model."""
+    from initrules import lints, report  # noqa: PLC0415
+
+    try:
+        loaded = rules_of(rules, options)
+    except RuleError as error:
+        if form == "json":
+            _print_json([problem.finding() for problem in error.problems])
+        raise
+    findings = [*lints.file_findings(loaded)]
+    if options["model"]:
+        findings += plan_for(loaded, model_of(options), sources_of(loaded, options)).findings
+    findings.sort(key=lambda finding: finding.severity.rank)
+    if form == "json":
+        _print_json(findings)
+    else:
+        for finding in findings:
+            click.echo(report.findings_text([finding]))
+        click.echo(_summary(loaded, findings))
+    return exit_code(findings, fail_on)
+
+
+def _print_json(findings: Sequence[Finding]) -> None:
+    from initrules.report.data import finding_json  # noqa: PLC0415
+
+    click.echo(json.dumps([finding_json(finding) for finding in findings], indent=1))
+
+
+def _summary(rules: RuleSet, findings: Sequence[Finding]) -> str:
+    words = [(len(rules.rules), "rule")]
+    words += [(sum(1 for f in findings if f.severity is s), w) for s, w in zip(Severity, _PLAIN, strict=True)]
+    counts = ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in words)
+    return f"{', '.join(map(printable, rules.files))}: {counts}"
+
+
+@click.command()
+def schema() -> int:
+    """Print the JSON schema of rule files, for editors."""
+    from initrules import plugins  # noqa: PLC0415
+    from initrules.schema import json_schema  # noqa: PLC0415
+
+    click.echo(json.dumps(json_schema(plugins.tables()), indent=1))
+    return FINE
+
+
+@click.command()
+@click.argument("name", required=False)
+def actions(name: str | None) -> int:
+    """List the actions, or show the manual of one."""
+    from initrules import manual, plugins  # noqa: PLC0415
+
+    known = plugins.tables()
+    click.echo(manual.page(name, known) if name else manual.overview(known))
+    return FINE
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@model_options(required=False, device="meta")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+def new(file: str, *, force: bool, **options: Any) -> int:
+    """Write a first rule file, with a default for each kind of layer of the model."""
+    from initrules.starter import starter  # noqa: PLC0415
+
+    inventory = None
+    if options["model"]:
+        from initrules.survey import survey  # noqa: PLC0415
+
+        inventory = survey(model_of(options))
+    target = Path(file)
+    if target.exists() and not force:
+        raise ApplyError(f"'{file}' exists", hint="Choose another name, or add --force.")
+    if not target.parent.is_dir():
+        raise ApplyError(f"there is no folder '{target.parent}'", hint="Make it first.")
+    try:
+        target.write_text(starter(inventory), encoding="utf-8")
+    except OSError as error:
+        raise ApplyError(f"'{file}' cannot be written: {error.strerror}") from error
+    words = ["initrules", "plan", file, "--model", options["model"] or "MODULE:FUNCTION", *_repeated(options)]
+    click.echo(f"{printable(file)} written; look at it with: {printable(shlex.join(words))}")
+    return FINE
+
+
+def _repeated(options: dict[str, Any]) -> list[str]:
+    """The arguments of the factory as the command line has them."""
+    words: list[str] = []
+    for key, value in options["arguments"].items():
+        words += ["--arg", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
+    return words
