@@ -17,7 +17,7 @@ import click
 
 from initrules import __version__
 from initrules.errors import RuleError, printable
-from initrules.verbs import plans, rules
+from initrules.verbs import models, plans, rules
 from initrules.verbs.building import CANNOT_RUN, FINE, INTERRUPTED
 
 
@@ -79,5 +79,7 @@ def cli() -> None:
     """
 
 
-for verb in (rules.new, plans.plan, plans.explain, rules.lint, plans.apply, rules.schema, rules.actions):
+for verb in (rules.new, rules.lint, rules.schema, rules.actions, models.record, models.diff):
+    cli.add_command(verb)
+for verb in (plans.plan, plans.explain, plans.apply):
     cli.add_command(verb)

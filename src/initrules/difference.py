@@ -65,9 +65,12 @@ def _side(row: Row | None, prop: str) -> Side | None:
     return Side(decision.summary, decision.rule, decision.span.place)
 
 
+_SAME = {"zeros": "0", "ones": "1"}  # two spellings of one value
+
+
 def _essence(side: Side | None) -> str | None:
-    """What counts as a difference: the value, not the rule that gives it."""
-    return None if side is None else side.summary
+    """What counts as a difference: the value, not the rule that gives it nor how it is written."""
+    return None if side is None else _SAME.get(side.summary, side.summary)
 
 
 def tally(found: Sequence[Change]) -> Mapping[str, int]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from initrules import ruleset
 from initrules.errors import Finding, Severity
 from initrules.ruleset import RuleSet
 
 if TYPE_CHECKING:
+    from initrules.inventory import Inventory
     from initrules.planning import PlanData
     from initrules.sources import Sources
 
@@ -31,6 +34,21 @@ def model_of(options: dict[str, Any]) -> Any:
     return build(options["model"], options["arguments"], device=options["device"])
 
 
+def inventory_of(options: dict[str, Any]) -> Inventory:
+    """What the model is made of: from a file, or from the model itself."""
+    if options.get("inventory") and options["model"]:
+        raise click.UsageError("'--model' and '--inventory' exclude each other.")
+    if options.get("inventory"):
+        from initrules import recording  # noqa: PLC0415
+
+        return recording.read(options["inventory"])
+    if not options["model"]:
+        raise click.UsageError("Missing option '--model' or '--inventory'.")
+    from initrules.survey import survey  # noqa: PLC0415
+
+    return survey(model_of(options))
+
+
 def sources_of(rules: RuleSet, options: dict[str, Any]) -> Sources:
     """The checkpoints that the rules load from."""
     from initrules.sources import read  # noqa: PLC0415
@@ -38,19 +56,12 @@ def sources_of(rules: RuleSet, options: dict[str, Any]) -> Sources:
     return read(rules, options["sources"])
 
 
-def plan_for(rules: RuleSet, model: Any, sources: Sources) -> PlanData:
-    """The plan for a model that was built."""
+def plan_of(rules: RuleSet, inventory: Inventory, options: dict[str, Any]) -> PlanData:
+    """The plan for an inventory; torch is needed only where the rules load from checkpoints."""
     from initrules import planning  # noqa: PLC0415
-    from initrules.survey import survey  # noqa: PLC0415
 
-    return planning.make(rules, survey(model), sources.catalogs)
-
-
-def plan_of(path: str, options: dict[str, Any]) -> PlanData:
-    """The plan that the options ask for."""
-    rules = rules_of(path, options)
-    sources = sources_of(rules, options)
-    return plan_for(rules, model_of(options), sources)
+    catalogs = sources_of(rules, options).catalogs if rules.sources or options["sources"] else {}
+    return planning.make(rules, inventory, catalogs)
 
 
 def exit_code(findings: Sequence[Finding], fail_on: str) -> int:

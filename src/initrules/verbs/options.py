@@ -43,13 +43,20 @@ def rule_options(command: F) -> F:
     return command
 
 
-def model_options(*, required: bool, device: str) -> Callable[[F], F]:
-    """The model and what it is built from."""
+def model_options(*, required: bool, device: str, recorded: bool = False) -> Callable[[F], F]:
+    """The model and what it is built from; ``recorded``: an inventory file will do."""
 
     def decorate(command: F) -> F:
+        inventory = click.option(
+            "--inventory",
+            metavar="FILE",
+            type=click.Path(dir_okay=False),
+            help="What 'record' wrote, instead of a model: needs neither torch nor your code.",
+        )
         options = (
-            click.option("--model", required=required, metavar="MODULE:FUNCTION",
+            click.option("--model", required=required and not recorded, metavar="MODULE:FUNCTION",
                          help="'package.module:factory' or 'path/to/file.py:factory'."),
+            *((inventory,) if recorded else ()),
             click.option("--arg", "arguments", multiple=True, callback=pairs, metavar="NAME=VALUE",
                          help="An argument for the factory; repeatable."),
             click.option("--source", "sources", multiple=True, callback=files, metavar="NAME=FILE",

@@ -6,15 +6,26 @@ import contextlib
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
-from initrules import __version__
+from initrules import __version__, planning, saved
 from initrules.errors import Severity, printable
-from initrules.verbs.building import FINDINGS, FINE, exit_code, model_of, plan_for, plan_of, rules_of, sources_of
+from initrules.ruleset import RuleSet
+from initrules.verbs.building import (
+    DRIFTED,
+    FINDINGS,
+    FINE,
+    exit_code,
+    inventory_of,
+    model_of,
+    plan_of,
+    rules_of,
+    sources_of,
+)
 from initrules.verbs.options import FAIL_ON, FORMAT, model_options, rule_options
 
 if TYPE_CHECKING:
@@ -22,18 +33,19 @@ if TYPE_CHECKING:
     from initrules.planning import PlanData
 
 _WIDE = 140  # for output that is not a terminal
+_MOST_DRIFT = 20
 
 
 @click.command()
 @rule_options
-@model_options(required=True, device="meta")
+@model_options(required=True, device="meta", recorded=True)
 @FORMAT
 @FAIL_ON
 def plan(rules: str, form: str, fail_on: str, **options: Any) -> int:
     """Show which parameter gets which value, by which rule, over which others."""
     from initrules import report  # noqa: PLC0415
 
-    planned = plan_of(rules, options)
+    planned = plan_of(rules_of(rules, options), inventory_of(options), options)
     if form == "json":
         click.echo(json.dumps(report.as_json(planned), indent=1))
     else:
@@ -49,17 +61,23 @@ def plan(rules: str, form: str, fail_on: str, **options: Any) -> int:
 )
 @click.option("-o", "--output", required=True, metavar="FILE", help="A .safetensors file; written whole or not at all.")
 def apply(rules: str, seed: int, output: str, **options: Any) -> int:
-    """Build the model, write the plan into it, and save its state."""
+    """Build the model, write the plan into it, and save its state.
+
+    RULES may be a plan that 'plan --format json' wrote: it is applied only if it is still true.
+    """
     from initrules import report  # noqa: PLC0415
     from initrules.apply import apply_  # noqa: PLC0415
     from initrules.checkpoint import check_target, save  # noqa: PLC0415
+    from initrules.survey import survey  # noqa: PLC0415
 
     check_target(output)
-    loaded = rules_of(rules, options)
+    loaded, then = _saved_or_new(rules, options)
     _seed_all(seed)  # what no rule touches is reproducible too
     model = model_of(options)
     sources = sources_of(loaded, options)
-    planned = plan_for(loaded, model, sources)
+    planned = planning.make(loaded, survey(model), sources.catalogs)
+    if then is not None and _drifted(rules, then, planned):
+        return DRIFTED
     for finding in planned.findings:
         if finding.severity is not Severity.INFO:
             click.echo(report.findings_text([finding]), err=True)
@@ -69,11 +87,33 @@ def apply(rules: str, seed: int, output: str, **options: Any) -> int:
     with _progress(sum(1 for row in planned.rows if row.value is not None and row.value.writes)) as advance:
         record = apply_(model, planned, seed=seed, sources=sources, on_row=advance)
     metadata = {"initrules": __version__, "initrules.seed": str(seed), "initrules.plan": record.fingerprint}
-    saved = save(model, output, metadata)
-    for name in saved.left_out:
+    made = save(model, output, metadata)
+    for name in made.left_out:
         click.echo(f"warning '{printable(name)}' is no tensor and was left out", err=True)
-    click.echo(f"{printable(output)}: {_written(planned, record)}, {saved.size:,} bytes")
+    click.echo(f"{printable(output)}: {_written(planned, record)}, {made.size:,} bytes")
     return FINE
+
+
+def _saved_or_new(rules: str, options: dict[str, Any]) -> tuple[RuleSet, Mapping[str, Any] | None]:
+    """The rules, and the saved plan that was given in their place."""
+    if not rules.endswith(".json"):
+        return rules_of(rules, options), None
+    then = saved.read(rules)
+    loaded = rules_of(then["files"][-1], {**options, "variables": {}})
+    changed = {name: value for name, value in then["variables"].items() if name in loaded.variables}
+    return loaded.with_variables({**changed, **options["variables"]}, origin=rules), then
+
+
+def _drifted(name: str, then: Mapping[str, Any], planned: PlanData) -> bool:
+    """Whether a decision differs from the saved plan; says which."""
+    found = saved.drift(then, planned)
+    for one in found[:_MOST_DRIFT]:
+        click.echo(printable(f"{name}: {one}"), err=True)
+    if len(found) > _MOST_DRIFT:
+        click.echo(f"and {len(found) - _MOST_DRIFT} more", err=True)
+    if found:
+        click.echo("the plan is no longer true; nothing was written", err=True)
+    return bool(found)
 
 
 def _written(planned: PlanData, record: Record) -> str:
@@ -98,12 +138,12 @@ def _seed_all(seed: int) -> None:
 @click.command()
 @rule_options
 @click.argument("parameter")
-@model_options(required=True, device="meta")
+@model_options(required=True, device="meta", recorded=True)
 def explain(rules: str, parameter: str, **options: Any) -> int:
     """Say why PARAMETER gets its value: the winner, the losers, the places."""
     from initrules import report  # noqa: PLC0415
 
-    click.echo(report.explain_text(plan_of(rules, options), parameter))
+    click.echo(report.explain_text(plan_of(rules_of(rules, options), inventory_of(options), options), parameter))
     return FINE
 
 

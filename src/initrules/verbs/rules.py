@@ -12,7 +12,7 @@ import click
 
 from initrules.errors import ApplyError, Finding, RuleError, Severity, printable
 from initrules.ruleset import RuleSet
-from initrules.verbs.building import FINE, exit_code, model_of, plan_for, rules_of, sources_of
+from initrules.verbs.building import FINE, exit_code, inventory_of, model_of, plan_of, rules_of
 from initrules.verbs.options import FAIL_ON, FORMAT, model_options, rule_options
 
 _PLAIN = ("error", "warning", "note")  # what a summary calls the severities
@@ -20,7 +20,7 @@ _PLAIN = ("error", "warning", "note")  # what a summary calls the severities
 
 @click.command()
 @rule_options
-@model_options(required=False, device="meta")
+@model_options(required=False, device="meta", recorded=True)
 @FORMAT
 @FAIL_ON
 def lint(rules: str, form: str, fail_on: str, **options: Any) -> int:
@@ -34,8 +34,8 @@ def lint(rules: str, form: str, fail_on: str, **options: Any) -> int:
             _print_json([problem.finding() for problem in error.problems])
         raise
     findings = [*lints.file_findings(loaded)]
-    if options["model"]:
-        findings += plan_for(loaded, model_of(options), sources_of(loaded, options)).findings
+    if options["model"] or options["inventory"]:
+        findings += plan_of(loaded, inventory_of(options), options).findings
     findings.sort(key=lambda finding: finding.severity.rank)
     if form == "json":
         _print_json(findings)
