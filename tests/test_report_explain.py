@@ -48,6 +48,7 @@ def test_a_value_whole() -> None:
         "    over 'all', rules.yaml:4:49: ones   because 'layers' is locked\n"
         "  wrapped in spectral_norm\n"
         "    by 'layers', locked, rules.yaml:10:27: spectral_norm\n"
+        "    its state-dict key becomes h.1.parametrizations.weight.original, with _u and _v beside it\n"
         "  lr_scale 0.5\n"
         "    by 'layers', locked, rules.yaml:11:35: 0.5"
     )

@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 from torch.nn.utils import parametrizations
 
+from initrules.apply import apply_
 from support import isolated, messages, planned
 
 WAY_OUT = "Leave the last layer out of the rule that wraps it, or give it a small value."
@@ -146,3 +147,21 @@ def test_cuts_that_cut_nothing_are_one_finding() -> None:
     model = isolated(lambda: nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))()
     (found,) = (message for message, _ in told(rules, model, "empty-cut"))
     assert found == "warning: trunc_normal cuts '0.weight', '1.weight' at 100 σ, which cuts nothing"
+
+
+@pytest.mark.parametrize("wrap", ["spectral_norm", "weight_norm", "orthogonal"])
+def test_wrapping_says_which_state_dict_keys_change(wrap: str) -> None:
+    """The keys foretold are those that torch then has."""
+    model = isolated(nn.Sequential)(isolated(nn.Linear)(3, 3))
+    body = f'rules: [{{rule: r, select: "0", set: {{weight: orthogonal}}, parametrize: {{weight: {wrap}}}}}]'
+    plan = planned(body, model)
+    decision = plan.rows[0].decisions["parametrize"]
+    before = set(model.state_dict())
+    apply_(model, plan)
+    assert set(model.state_dict()) - before == set(decision.actions[0].state_dict_keys("0.weight"))
+    (found,) = (finding for finding in plan.findings if finding.code == "state-dict-keys")
+    assert found.message == (
+        "the state-dict keys of 1 weight change: '0.weight' becomes "
+        f"'{decision.actions[0].state_dict_keys('0.weight')[0]}'"
+    )
+    assert found.span == decision.span

@@ -23,6 +23,23 @@ def value_findings(inventory: Inventory, rows: Sequence[Row], *, unmatched: str)
         yield from _tied_parametrization(inventory, row)
         _empty_cut(row, problems)
     yield from problems.findings()
+    yield from _state_dict_keys(rows)
+
+
+def _state_dict_keys(rows: Sequence[Row]) -> Iterator[Finding]:
+    """Wrapping a weight renames it in the state dict: checkpoints of the bare model do not fit any more."""
+    wrapped = [(row, d) for row in rows if (d := row.decisions.get("parametrize")) and d.writes]
+    if not wrapped:
+        return
+    (row, decision), *_ = wrapped
+    one = f"'{row.path}' becomes '{decision.actions[0].state_dict_keys(row.path)[0]}'"
+    message = f"the state-dict keys of {_many(len(wrapped), 'weight')} change: {one}"
+    paths = tuple(row.path for row, _ in wrapped)
+    yield Finding("state-dict-keys", Severity.INFO, message, decision.span, None, decision.rule, paths)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _unclaimed(rows: Sequence[Row], *, strict: bool) -> Iterator[Finding]:
@@ -82,7 +99,7 @@ def _tied_parametrization(inventory: Inventory, row: Row) -> Iterator[Finding]:
 
 def _empty_cut(row: Row, problems: Gathered) -> None:
     """A cut at tens of σ cuts nothing: most likely absolute bounds were meant as σ."""
-    if row.value is None:
+    if row.value is None or row.moments is None:  # without moments it is in error already
         return
     for action in row.value.actions:
         if action.name != "trunc_normal" or (action.low is None and action.high is None):

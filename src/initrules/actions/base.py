@@ -129,14 +129,24 @@ class Action(ABC):
 
 
 class Wrap(ABC):
-    """A parametrization. ``nan_on_zero``: whether it divides by a norm."""
+    """A parametrization.
+
+    ``nan_on_zero``: whether it divides by a norm. ``stored``: what torch keeps in a state dict in place
+    of the weight, below ``parametrizations.NAME``.
+    """
 
     __slots__ = ()
 
     name: ClassVar[str]
     direct: ClassVar[str | None] = None
     nan_on_zero: ClassVar[bool] = False
+    stored: ClassVar[tuple[str, ...]] = ("original",)
     dimensions: ClassVar[int] = 1
+
+    def state_dict_keys(self, path: str) -> tuple[str, ...]:
+        """What the state dict has in place of ``path`` once it is wrapped."""
+        owner, _, local = path.rpartition(".")
+        return tuple(f"{owner}.parametrizations.{local}.{name}".lstrip(".") for name in self.stored)
 
     def problem(self, target: Target) -> str | None:
         """Why this parameter cannot be wrapped, or None."""

@@ -17,6 +17,7 @@ class SpectralNorm(Wrap):
     """
 
     name: ClassVar[str] = "spectral_norm"
+    stored: ClassVar[tuple[str, ...]] = ("original", "0._u", "0._v")
     dimensions: ClassVar[int] = 2
     nan_on_zero: ClassVar[bool] = True
 
@@ -37,6 +38,7 @@ class WeightNorm(Wrap):
     """
 
     name: ClassVar[str] = "weight_norm"
+    stored: ClassVar[tuple[str, ...]] = ("original0", "original1")
     nan_on_zero: ClassVar[bool] = True
 
     dim: int = integer("the dimension that keeps a norm of its own; -1 for one norm of all", 0)
@@ -58,6 +60,7 @@ class OrthogonalParametrization(Wrap):
     """
 
     name: ClassVar[str] = "orthogonal"
+    stored: ClassVar[tuple[str, ...]] = ("original", "0.base")
     dimensions: ClassVar[int] = 2
 
     orthogonal_map: str | None = choice("how it is computed", None, "matrix_exp", "cayley", "householder")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from initrules.actions.base import shown
 from initrules.decision import Decision, Row
@@ -73,6 +73,9 @@ def _facts(rules: RuleSet, row: Row, decision: Decision) -> Iterator[str]:
         read = row.torch_fans
         other = f"; torch.nn.init would read {read.fan_in} → {read.fan_out}" if read else ""
         yield f"    fans {decision.fans.fan_in} → {decision.fans.fan_out}{other}"
+    if decision.prop == "parametrize":
+        keys = [key for action in decision.actions if action.name != "keep" for key in action.state_dict_keys(row.path)]
+        yield from (f"    its state-dict key becomes {keys[0]}{_and_more(keys)}",) if keys else ()
     for name in sorted(variables_of(rules, decision)):
         value = rules.variables[name]
         first = value[0] if isinstance(value, tuple) else value
@@ -80,6 +83,10 @@ def _facts(rules: RuleSet, row: Row, decision: Decision) -> Iterator[str]:
         yield f"    {name} = {written}   {first.span.place}"
     for loser in decision.losers:
         yield f"    over '{loser.rule}', {loser.span.place}: {loser.written}   because {loser.reason}"
+
+
+def _and_more(keys: Sequence[str]) -> str:
+    return "" if len(keys) == 1 else f", with {' and '.join(key.rpartition('.')[2] for key in keys[1:])} beside it"
 
 
 def variables_of(rules: RuleSet, decision: Decision) -> frozenset[str]:
