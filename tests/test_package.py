@@ -59,7 +59,7 @@ def test_ci_runs_the_command_of_the_readme() -> None:
         ["bash", "-c", f"{extract[1]} README.md"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")
-    assert command.endswith("-m pytest --cov --cov-report=term\n")
+    assert command.endswith("-m pytest -n auto --cov --cov-report=term\n")
     for tool in ("ruff format --check .", "ruff check .", "mypy", "lint-imports"):
         assert f".venv/bin/{tool}\n" in script
 
