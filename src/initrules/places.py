@@ -63,6 +63,8 @@ def unwritable(place: Place, tensor: torch.Tensor) -> str | None:
         return None  # the plan has said so
     if tensor.is_inference():
         return "was made in inference mode, so that it cannot be written"
+    if hasattr(tensor, "placements"):
+        return "is sharded (a DTensor), and only whole tensors can be written; apply the plan before sharding"
     if tensor.layout != torch.strided:
         return f"is stored as {tensor.layout}, and only dense tensors can be written"
     if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)):

@@ -299,9 +299,11 @@ def _identity(tensor: torch.Tensor) -> object:
     if tensor.device.type == "meta" or nn.parameter.is_lazy(tensor) or not tensor.numel():
         return id(tensor)
     try:
-        return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype
+        memory = tensor.data_ptr()
     except RuntimeError:  # a tensor sub-class without storage of its own
-        return id(tensor)
+        memory = 0
+    # DTensors say 0: they keep their values in another tensor
+    return (memory, tuple(tensor.shape), tensor.stride(), tensor.dtype) if memory else id(tensor)
 
 
 def _original_classes(kind: type) -> list[type]:
