@@ -138,6 +138,15 @@ def test_a_broken_pickle_is_no_traceback(folder: Path) -> None:
         opened(folder, "{file: w.pt}")
 
 
+@pytest.mark.parametrize(
+    "content", [pytest.param(b"hello", id="a text"), pytest.param(b"", id="empty"), pytest.param(b"e", id="one byte")]
+)
+def test_what_was_never_a_checkpoint_is_no_traceback(folder: Path, content: bytes) -> None:
+    (folder / "rules" / "w.pt").write_bytes(content)
+    with pytest.raises(Problems, match=r"w\.pt' cannot be read: it is no checkpoint"):
+        opened(folder, "{file: w.pt}")
+
+
 def test_an_unknown_source_is_refused_by_name(folder: Path) -> None:
     torch.save(WEIGHTS, folder / "rules" / "w.pt")
     with pytest.raises(Problems) as caught:

@@ -83,8 +83,20 @@ def test_an_error_names_every_tensor_that_does_not_fit() -> None:
         "'head.weight' of 'old' has shape 5×8, this parameter 7×8, for 'head.weight'",
         "'head.bias' of 'old' has shape 5, this parameter 7, for 'head.bias'",
     ]
+    (moved,) = made.data.transfers
+    assert [name for name, _ in moved.taken] == ["own.0.weight", "own.0.bias", "own.1.weight", "own.1.bias"]
+    assert [name for name, _ in moved.refused] == ["head.weight", "head.bias"]
     with pytest.raises(Problems):
         made.apply_()
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_a_checkpoint_with_values_that_are_not_finite_is_found_before_the_first_write() -> None:
+    net, stored = model(), phase_one()
+    stored["enc.1.bias"][3] = float("nan")
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.raises(Problems, match=r"'own\.1\.bias' cannot be written: its value would not be finite in float32"):
+        plan(net, stored).apply_()
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 

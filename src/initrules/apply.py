@@ -325,10 +325,10 @@ def _message(error: Exception) -> str:
 
 
 def _must_be_tried(row: Row, place: Place) -> bool:
-    """Whether only a try can tell if the value exists: formulas, norms, and reset methods that are not torch's."""
+    """Whether only a try can tell if the value exists: formulas, norms, what is in files, reset methods not torch's."""
     own = not type(place.owner).__module__.startswith("torch.nn.")
     names = {action.name for action in row.value.actions} if row.value is not None else set()
-    return bool(names & {"formula", "normalize", "parts"}) or (own and "reset" in names)
+    return bool(names & {"formula", "load", "normalize", "parts"}) or (own and "reset" in names)
 
 
 def _working(dtype: torch.dtype) -> torch.dtype:

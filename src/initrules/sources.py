@@ -40,6 +40,8 @@ class Sources:
 
 
 NO_SOURCES = Sources({})
+_EXPLAINED = (SafetensorError, RuntimeError, OSError, EOFError, ValueError)  # whose text a reader understands
+_NO_CHECKPOINT = "it is no checkpoint"
 
 
 def read(rules: RuleSet, given: Mapping[str, Any] | None = None) -> Sources:
@@ -95,8 +97,10 @@ def _opened(path: Path, source: CheckpointSource) -> Tensors:
         raise SourceError(f"the source '{source.name}' has no file '{path}'", source.span, hint)
     try:
         stored = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path, source)
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
-        reason = str(error).partition("\n")[0][:200]
+    except SourceError:
+        raise
+    except Exception as error:  # noqa: BLE001  # torch's unpickler meets other people's bytes with errors of any kind
+        reason = str(error).partition("\n")[0][:200] if isinstance(error, _EXPLAINED) and str(error) else _NO_CHECKPOINT
         hint = "Give a .safetensors file, or what torch.save wrote from a state_dict."
         raise SourceError(f"'{path}' cannot be read: {reason}", source.span, hint) from None
     return _selected(stored, source)

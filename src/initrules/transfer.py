@@ -92,9 +92,12 @@ def transfers(
     """For each checkpoint what is taken, refused and left over."""
     found = []
     for source, catalog in catalogs.items():
-        taken = [(row.path, action.tensor) for row in rows if row.value for action in row.value.actions
-                 if isinstance(action, Load) and action.source == source]  # fmt: skip
-        refused = [
+        asking = [(row, action) for row in rows if row.value for action in row.value.actions
+                  if isinstance(action, Load) and action.source == source]  # fmt: skip
+        problems = [(row, action, action.problem(row.target)) for row, action in asking]
+        taken = [(row.path, action.tensor) for row, action, problem in problems if problem is None]
+        refused = [(row.path, problem) for row, _, problem in problems if problem is not None]
+        refused += [
             (inventory.parameters[parameter].path, fall.reason)
             for parameter, falls in fallen.items()
             for fall in falls
