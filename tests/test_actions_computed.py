@@ -118,7 +118,23 @@ def test_a_formula_of_drawn_values_that_is_not_finite_is_found_before_the_first_
     with pytest.raises(Problems) as caught:
         apply_(net, planned(rules, net))
     assert str(caught.value).split("\n")[0] == (
-        "rules.yaml:4:43: 'fc.bias' cannot be written: ValueError: "
-        "the formula 'log(x)' is not finite at [0] (2 of 2 entries)"
+        "rules.yaml:4:43: 'fc.bias' cannot be written: the formula 'log(x)' is not finite at [0] (2 of 2 entries)"
     )
+    assert str(caught.value).split("\n")[-1] == "  Guard the entry: log(x) if x > 0 else 0."
     assert torch.equal(net.fc.weight, before)
+
+
+@pytest.mark.parametrize("stream", ["keyed", "global"])
+def test_a_formula_of_another_shape_says_which(stream: str) -> None:
+    rules = f"stream: {stream}\nrules: [{{rule: a, select: fc, set: {{bias: {{formula: module.weight}}}}}}]"
+    with pytest.raises(Problems) as caught:
+        apply_(model(), planned(rules, model()))
+    assert [(problem.message, problem.hint) for problem in caught.value.problems] == [
+        (
+            (
+                "'fc.bias' cannot be written: the formula 'module.weight' joins shapes that do not fit: "
+                "'module.weight' has shape 2×3, this parameter 2"
+            ),
+            "Use mean(), std() or norm() of the other one, or name one of the same shape.",
+        )
+    ]

@@ -224,3 +224,21 @@ def test_a_reset_is_that_of_the_first_name_that_was_met(owner: str, bound: float
     largest = max(float(parameter.detach().abs().max()) for parameter in model.parameters())
     assert plan.rows[0].target.met == f"{owner}.weight"
     assert bound / 2 < largest <= bound
+
+
+@pytest.mark.parametrize(("value", "hint"), [
+    pytest.param("{uniform: {low: 1, high: 0}}", "Swap the two: {uniform: {low: -1, high: 1}}.", id="bounds"),
+    pytest.param("{trunc_normal: {std: 1, low: 1, high: 0}}", "Swap the two.", id="cuts"),
+    pytest.param("{trunc_normal: {std: 1, low: 50, high: 60}}",
+                 "Move 'low' and 'high' towards the mean, or leave them out.", id="cut off"),
+    pytest.param("{sparse: {sparsity: 2}}", "Write a number from 0 to 1.", id="share"),
+    pytest.param("1e300", "Choose smaller values, or store the parameter in a wider dtype.", id="overflow"),
+    pytest.param("[zeros, {repeat: {times: 3}}]",
+                 "Choose a number that divides it, or select the layers that it divides.", id="repeat"),
+    pytest.param("dirac", "Select layers whose parameter has them, or choose another action.", id="dimensions"),
+    pytest.param("{parts: {q: zeros}}", "Give them: {dim: 0, sizes: {q: 64, kv: 32}}.", id="parts"),
+    pytest.param("{parts: {dim: 5, sizes: [1, 1], each: zeros}}", "Count dimensions from 0.", id="dim"),
+])  # fmt: skip
+def test_a_value_that_does_not_fit_has_a_way_out(value: str, hint: str) -> None:
+    plan = planned(f"rules: [{{rule: r, select: '0', set: {{weight: {value}}}}}]", net())
+    assert {finding.hint for finding in plan.findings if finding.code in {"value", "empty-cut"}} == {hint}

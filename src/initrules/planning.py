@@ -216,6 +216,20 @@ _WAYS_OUT = (
     ("has no fans", "Name the key 'weight', or give the fan: {fan: module.in_features}."),
     ("orthogonal needs", "Name the key 'weight', or select layers whose parameter is a matrix."),
     ("reset_parameters", "Name the distribution, for example {uniform: {bound: ...}}, or 'keep'."),
+    ("copy of itself", "Name another parameter, or write 'keep'."),
+    ("is above high", "Swap the two: {uniform: {low: -1, high: 1}}."),
+    ("is not below high", "Swap the two."),
+    ("lies between", "Move 'low' and 'high' towards the mean, or leave them out."),
+    ("a share of each column", "Write a number from 0 to 1."),
+    ("not fit", "Choose smaller values, or store the parameter in a wider dtype."),
+    ("divisible by", "Choose a number that divides it, or select the layers that it divides."),
+    ("dimensions, this parameter has", "Select layers whose parameter has them, or choose another action."),
+    ("of a parameter with", "Count dimensions from 0."),
+    ("no action for the part", 'Name every part: {q: zeros, "*": keep}.'),
+    ("there is no part", "Use the names of its parts, or give them with 'sizes'."),
+    ("no parts of its own", "Give them: {dim: 0, sizes: {q: 64, kv: 32}}."),
+    ("one after the other", "Give one of them a value of its own."),
+    ("no standard deviation", "Give 'norm' instead."),
 )
 
 

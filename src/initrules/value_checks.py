@@ -99,10 +99,12 @@ def _tied_parametrization(inventory: Inventory, row: Row) -> Iterator[Finding]:
 
 def _empty_cut(row: Row, problems: Gathered) -> None:
     """A cut at tens of σ cuts nothing: most likely absolute bounds were meant as σ."""
-    if row.value is None or row.moments is None:  # without moments it is in error already
+    if row.value is None:
         return
     for action in row.value.actions:
         if action.name != "trunc_normal" or (action.low is None and action.high is None):
+            continue
+        if action.problem(row.target):  # an error already
             continue
         reach = max(abs(side - action.mean) for side in action.limits) / action.spread
         if 10 < reach < float("inf"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from initrules import expression
 from initrules.actions.base import Action, Draw, Moments, special
+from initrules.errors import ApplyError
 from initrules.expression import Expression
 from initrules.fans import Target
 from initrules.precision import integer_limits
@@ -125,11 +127,22 @@ class Formula(Action):
         del target
         parsed = self._parsed()
         tensors = {name: draw.parameter(path).detach() for name, path in self.reading}
-        value = draw.computed(parsed, tensor, tensors, changes="x" in parsed.names)
+        try:
+            value = draw.computed(parsed, tensor, tensors, changes="x" in parsed.names)
+        except (ValueError, RuntimeError):  # numpy's and torch's, of shapes that cannot be broadcast
+            raise _misfit(self.value, tensors, tuple(tensor.shape)) from None
         found = infinities(value.isfinite().cpu().numpy(), self.value)
         if found:
-            raise ValueError(found)
+            raise ApplyError(found, hint="Guard the entry: log(x) if x > 0 else 0.")
         tensor.copy_(value)
+
+
+def _misfit(text: str, tensors: Mapping[str, Any], shape: tuple[int, ...]) -> ApplyError:
+    others = ", ".join(f"'{name}' has shape {_times(tuple(tensor.shape))}" for name, tensor in tensors.items())
+    return ApplyError(
+        f"the formula '{text}' joins shapes that do not fit: {others}, this parameter {_times(shape)}",
+        hint="Use mean(), std() or norm() of the other one, or name one of the same shape.",
+    )
 
 
 def infinities(finite: Any, text: str) -> str | None:

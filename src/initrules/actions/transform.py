@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from initrules.actions.base import Action, Draw, Moments, choice, integer, number
+from initrules.errors import ApplyError
 from initrules.fans import Target
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Normalize(Action):
         return Moments(0.0, self.std) if self.std is not None and moments.mean == 0 else None
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
-        """Multiply in place. Raises ``ValueError`` when there is nothing to scale."""
+        """Multiply in place. Raises ``ApplyError`` when there is nothing to scale."""
         del target, draw
         dims = tuple(range(1 if self.per == "row" else 0, tensor.ndim))
         if self.std is not None:
@@ -74,7 +75,8 @@ class Normalize(Action):
         else:
             size, wanted = tensor.norm(p=2, dim=dims, keepdim=True), self.norm or 0.0
         if bool((size == 0).any()):
-            raise ValueError("what is to be normalized is zero")
+            hint = "Normalize something that was drawn, or leave it out."
+            raise ApplyError("what is to be normalized is zero", hint=hint)
         tensor.mul_(wanted / size)
 
 
