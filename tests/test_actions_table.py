@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 
@@ -48,3 +49,10 @@ def test_a_built_in_name_is_taken(name: str) -> None:
     with pytest.raises(ActionError) as caught:
         BUILTIN.plus({name: Zeros})
     assert str(caught.value) == f"the action '{name}' is built in\n  Give your action another name."
+
+
+@pytest.mark.parametrize("given", [3, int, Zeros()], ids=["a number", "another class", "an action that is made"])
+def test_what_is_no_action_is_refused(given: Any) -> None:
+    with pytest.raises(ActionError) as caught:
+        BUILTIN.plus({"mine": given})
+    assert str(caught.value) == "'mine' is no action\n  Give a frozen dataclass below 'Action'."

@@ -180,16 +180,34 @@ def test_device_is_tried_before_the_first_write(device: str, message: str) -> No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailsOnB(Action):
-    """An action that cannot write parameters of ``b``."""
+    """An action that cannot write parameters of ``b``, but for the first ``tries`` times."""
 
     name: ClassVar[str] = "fails"
+    tries: ClassVar[list[int]] = []
 
     def write_(self, tensor: Tensor, target: Target, draw: Draw) -> None:
         del draw
-        if target.path.startswith("b."):
+        if target.path.startswith("b.") and not self.tries:
             message = "out of ideas"
             raise ValueError(message)
+        if target.path.startswith("b."):
+            self.tries.pop()
         tensor.fill_(3)
+
+
+def test_an_action_of_ones_own_is_tried_before_the_first_write() -> None:
+    model = chain("a", "b", "c")
+    before = snapshot(model)
+    rules = ruleset.from_text(
+        "initrules: 1\nrules:\n  - {rule: all, select: '*', set: {weight: fails}}",
+        tables=BUILTIN.plus({"fails": FailsOnB}),
+    )
+    with pytest.raises(Problems) as caught:
+        apply_(model, planning.make(rules, survey(model)))
+    assert [problem.message for problem in caught.value.problems] == [
+        "'b.weight' cannot be written: ValueError: out of ideas"
+    ]
+    assert snapshot(model) == before
 
 
 def test_failure_half_way_names_the_parameter_and_keeps_a_record() -> None:
@@ -199,6 +217,7 @@ def test_failure_half_way_names_the_parameter_and_keeps_a_record() -> None:
         tables=BUILTIN.plus({"fails": FailsOnB}),
     )
     plan = planning.make(rules, survey(model))
+    FailsOnB.tries.append(1)  # the trial goes well
     with pytest.raises(WriteError) as caught:
         apply_(model, plan, seed=7)
     assert str(caught.value) == (

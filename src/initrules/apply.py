@@ -325,9 +325,12 @@ def _message(error: Exception) -> str:
 
 
 def _must_be_tried(row: Row, place: Place) -> bool:
-    """Whether only a try can tell if the value exists: formulas, norms, what is in files, reset methods not torch's."""
+    """Whether only a try can tell if the value exists: formulas, norms, what is in files, the user's code."""
     own = not type(place.owner).__module__.startswith("torch.nn.")
-    names = {action.name for action in row.value.actions} if row.value is not None else set()
+    actions = row.value.actions if row.value is not None else ()
+    names = {action.name for action in actions}
+    if not all(type(action).__module__.startswith("initrules.") for action in actions):
+        return True
     return bool(names & {"formula", "load", "normalize", "parts"}) or (own and "reset" in names)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from initrules.actions.base import Action
 from initrules.actions.computed import Formula, Literal
 from initrules.actions.copied import Copy, Load
 from initrules.actions.drawn import Normal, TruncNormal, Uniform
@@ -43,6 +44,11 @@ class Tables:
 
     def plus(self, actions: Table) -> Tables:
         """The same tables with more actions; a built-in name cannot be taken."""
+        wrong = [
+            name for name, action in actions.items() if not (isinstance(action, type) and issubclass(action, Action))
+        ]
+        if wrong:
+            raise ActionError(f"'{wrong[0]}' is no action", hint="Give a frozen dataclass below 'Action'.")
         taken = sorted(actions.keys() & {*self.actions, *self.aliases})
         if taken:
             raise ActionError(f"the action '{taken[0]}' is built in", hint="Give your action another name.")
