@@ -54,6 +54,16 @@ _REFUSED = [
         id="an alias",
     ),
     pytest.param(
+        "a: [{b: 1/(c[0]*d.e[1])}]\n",
+        (
+            "f.yaml:1:16: '*d.e[1' is cut off from what stands before it\n"
+            "    a: [{b: 1/(c[0]*d.e[1])}]\n"
+            "                   ^^^^^^\n"
+            "  Inside {} and [] a text ends at '[' and ']': put the whole expression in quotes."
+        ),
+        id="the rest of an expression behind a bracket",
+    ),
+    pytest.param(
         "a: &b 3\n",
         (
             "f.yaml:1:4: '&b' is a YAML anchor, which rule files do not have\n"

@@ -81,6 +81,9 @@ def _first_character(
     span = lines.span(context_mark)
     word = re.split(r"[\s,}\]]", span.line_text[span.column - 1 :])[0].removesuffix(":")
     here = span.part(span.line_text[span.column - 1 :], 0, len(word))
+    if "alias" in context and span.line_text[: span.column - 1].rstrip().endswith("]"):  # size[0]*module.n
+        hint = "Inside {} and [] a text ends at '[' and ']': put the whole expression in quotes."
+        return DocumentSyntaxError(f"'{word}' is cut off from what stands before it", here, hint)
     if "alias" in context:
         return DocumentSyntaxError("an unquoted '*' begins a YAML alias", here, f'Quote the pattern: "{word}".')
     if "anchor" in context or "a tag" in context:
