@@ -142,3 +142,11 @@ def test_a_failure_leaves_the_old_file(
         save(nn.Identity(), str(path), {})
     assert caught.value.message == f"'{path}' cannot be written: {reason}"
     assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"old"]
+
+
+def test_a_model_that_holds_itself_is_refused_in_words(tmp_path: Path) -> None:
+    model = isolated(nn.Sequential)(isolated(nn.Linear)(2, 2))
+    model.add_module("me", model)
+    with pytest.raises(ApplyError) as caught:
+        save(model, str(tmp_path / "m.safetensors"), {})
+    assert caught.value.message == "the model holds itself, so that torch cannot list its state"

@@ -34,7 +34,11 @@ def save(model: Any, path: str, metadata: Mapping[str, str]) -> Saved:
     """
     check_target(path)
     target = Path(path)
-    state = _state(model)
+    try:
+        state = _state(model)
+    except RecursionError:
+        hint = "Take the module out of itself before saving; in Python 'apply_' works as it is."
+        raise ApplyError("the model holds itself, so that torch cannot list its state", hint=hint) from None
     left_out = tuple(name for name, value in state.items() if not isinstance(value, torch.Tensor))
     tensors, aliases = _once({name: value for name, value in state.items() if name not in left_out})
     temporary: str | None = None

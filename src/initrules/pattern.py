@@ -48,6 +48,8 @@ class Pattern:
 
     def match(self, name: str) -> dict[str, Capture] | None:
         """What the pattern binds when it matches the whole of ``name``, or None."""
+        if self.literal:
+            return {} if name == self.text else None
         found = _engine(self.regex).fullmatch(name)
         if found is None or (not name and self.starred):
             return None
