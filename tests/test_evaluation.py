@@ -8,35 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from expressions import parsed, scope
 from initrules import expression
 from initrules.errors import EvaluationError
-from initrules.evaluation import Missing, Scope, evaluate
-from initrules.expression import Expression, Value
-from initrules.source import Span
+from initrules.evaluation import Scope, evaluate
+from initrules.expression import Value
 from told import told
-
-
-def _parse(text: str) -> Expression:
-    return expression.parse(text, Span("f.yaml", 1, 5, len(text) + 2, f"a: '{text}'"))
-
-
-def _scope() -> Scope:
-    return Scope(
-        variables={
-            "width": _parse("4 * level"),
-            "stds": (_parse("0.5"), _parse("-width"), _parse("1 / 0 if level < 0 else 3")),
-            "broken": _parse("1 / zero"),
-            "negative": _parse("-0.5"),
-        },
-        values={"level": 2, "zero": 0, "fan_in": 8, "fan_out": Missing("a parameter with 1 dimension has no fans")},
-        objects={
-            "module": {"out_features": 3, "bias": True, "stride": (2, 4), "mode": "zeros", "config.p": 0.1},
-            "parent": Missing("the root has no parent"),
-            "root": {},
-        },
-        count=lambda pattern: {"h.*": 12}.get(pattern, 0),
-        shape=(5, 7),
-    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +68,7 @@ def _scope() -> Scope:
     ],
 )
 def test_value(text: str, value: Value) -> None:
-    assert evaluate(_parse(text), _scope()) == value
+    assert evaluate(parsed(text), scope()) == value
 
 
 _LEAF = st.integers(-20, 20).map(str) | st.sampled_from(["0.5", "1e-3", "level", "fan_in", "true"])
@@ -122,7 +99,7 @@ def test_expressions_have_the_values_that_python_gives_them(text: str) -> None:
     except TypeError:  # a complex number where an order is asked for
         wanted = None
     try:
-        found = evaluate(_parse(text), _scope())
+        found = evaluate(parsed(text), scope())
     except EvaluationError:
         return  # what is infinite, complex or too large is refused, also on the way
     assert wanted is not None
@@ -360,7 +337,7 @@ _SELECT = "Ask only where it has one: select other parameters, or give the numbe
 )
 def test_what_has_no_value(text: str, mark: tuple[int, int], message: str, hint: str) -> None:
     with pytest.raises(EvaluationError) as caught:
-        evaluate(_parse(text), _scope())
+        evaluate(parsed(text), scope())
     line = "a: '1 / zero'" if text == "broken * 2" else f"a: '{text}'"
     assert str(caught.value) == told(line, mark, message, hint)
 
@@ -377,32 +354,32 @@ def test_what_has_no_value(text: str, mark: tuple[int, int], message: str, hint:
 )  # fmt: skip
 def test_without_a_model_there_is_nothing_to_ask(text: str, message: str, hint: str) -> None:
     with pytest.raises(EvaluationError) as caught:
-        evaluate(_parse(text), Scope())
+        evaluate(parsed(text), Scope())
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
 def test_a_variable_is_computed_once_however_often_it_stands() -> None:
-    variables = {f"v{n}": _parse(f"v{n + 1} + v{n + 1}") for n in range(expression.MAX_CHAIN)}
-    variables[f"v{expression.MAX_CHAIN}"] = _parse("1")
-    assert evaluate(_parse("v0"), Scope(variables=variables)) == 2**expression.MAX_CHAIN
+    variables = {f"v{n}": parsed(f"v{n + 1} + v{n + 1}") for n in range(expression.MAX_CHAIN)}
+    variables[f"v{expression.MAX_CHAIN}"] = parsed("1")
+    assert evaluate(parsed("v0"), Scope(variables=variables)) == 2**expression.MAX_CHAIN
 
 
 def test_variables_that_are_nested_too_deep_are_refused() -> None:
     deep = "-" * 49
-    variables = {f"v{n}": _parse(f"{deep}v{n + 1}") for n in range(expression.MAX_CHAIN)}
+    variables = {f"v{n}": parsed(f"{deep}v{n + 1}") for n in range(expression.MAX_CHAIN)}
     with pytest.raises(EvaluationError) as caught:
-        evaluate(_parse("v0"), Scope(variables=variables))
+        evaluate(parsed("v0"), Scope(variables=variables))
     hint = "Give a variable that it builds on a value of its own."
     assert str(caught.value) == told("a: 'v0'", (5, 3), "'v0' is nested too deep", hint)
 
 
 def test_captures_come_before_variables() -> None:
-    assert evaluate(_parse("n"), Scope(variables={"n": _parse("1")}, values={"n": 2})) == 2
+    assert evaluate(parsed("n"), Scope(variables={"n": parsed("1")}, values={"n": 2})) == 2
 
 
 def test_whether_an_object_has_an_attribute() -> None:
-    scope = _scope()
-    assert scope.has("module", "out_features")
-    assert not scope.has("module", "absent")
+    known = scope()
+    assert known.has("module", "out_features")
+    assert not known.has("module", "absent")
     assert not scope.has("parent", "x")
     assert not scope.has("next", "x")

@@ -6,36 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from initrules import expression, ruleset
+from expressions import parsed, scope
+from initrules import ruleset
 from initrules.errors import EvaluationError, RuleError
-from initrules.evaluation import Missing, Scope, evaluate
-from initrules.expression import Expression
+from initrules.evaluation import Scope, evaluate
 from initrules.folding import bound
-from initrules.source import Span
 from told import told
-
-
-def _parse(text: str) -> Expression:
-    return expression.parse(text, Span("f.yaml", 1, 5, len(text) + 2, f"a: '{text}'"))
-
-
-def _scope() -> Scope:
-    return Scope(
-        variables={
-            "width": _parse("4 * level"),
-            "stds": (_parse("0.5"), _parse("-width"), _parse("1 / 0 if level < 0 else 3")),
-            "broken": _parse("1 / zero"),
-            "negative": _parse("-0.5"),
-        },
-        values={"level": 2, "zero": 0, "fan_in": 8, "fan_out": Missing("a parameter with 1 dimension has no fans")},
-        objects={
-            "module": {"out_features": 3, "bias": True, "stride": (2, 4), "mode": "zeros", "config.p": 0.1},
-            "parent": Missing("the root has no parent"),
-            "root": {},
-        },
-        count=lambda pattern: {"h.*": 12}.get(pattern, 0),
-        shape=(5, 7),
-    )
 
 
 @pytest.mark.parametrize(
@@ -55,29 +31,29 @@ def _scope() -> Scope:
     ],
 )
 def test_bound(text: str, folded: str) -> None:
-    assert bound(_parse(text), _scope(), {"x"}) == folded
+    assert bound(parsed(text), scope(), {"x"}) == folded
 
 
 def test_bound_keeps_free_attributes() -> None:
-    found = bound(_parse("x * module.weight + module.out_features"), _scope(), {"x"}, lambda t: t == "module.weight")
+    found = bound(parsed("x * module.weight + module.out_features"), scope(), {"x"}, lambda t: t == "module.weight")
     assert found == "x * module.weight + 3"
 
 
 @given(st.floats(-5, 5), st.floats(-5, 5))
 def test_bound_text_means_the_same(a: float, x: float) -> None:
-    scope = Scope(variables={"a": _parse(repr(a)) if a >= 0 else _parse(f"-{-a!r}")}, values={"x": x})
+    scope = Scope(variables={"a": parsed(repr(a)) if a >= 0 else parsed(f"-{-a!r}")}, values={"x": x})
     for text in ("x - a ** 3", "a * x ** 2", "(x - a) * (a - x) ** 3", "min(a, x) - -a", "x if x < a else a"):
-        folded = bound(_parse(text), scope, {"x"})
-        assert evaluate(_parse(folded), Scope(values={"x": x})) == evaluate(_parse(text), scope)
+        folded = bound(parsed(text), scope, {"x"})
+        assert evaluate(parsed(folded), Scope(values={"x": x})) == evaluate(parsed(text), scope)
 
 
 def test_what_a_scope_does_not_say_cannot_be_bound() -> None:
     with pytest.raises(EvaluationError):
-        bound(_parse("x + nobody"), _scope(), {"x"})
+        bound(parsed("x + nobody"), scope(), {"x"})
 
 
 def _indexed(**variables: str) -> Scope:
-    return Scope(variables={name: _parse(text) for name, text in variables.items()}, values={"numel": 6})
+    return Scope(variables={name: parsed(text) for name, text in variables.items()}, values={"numel": 6})
 
 
 @pytest.mark.parametrize(
@@ -89,14 +65,14 @@ def _indexed(**variables: str) -> Scope:
     ],
 )
 def test_variables_of_a_free_name_are_spelled_out(text: str, variables: dict[str, str], folded: str) -> None:
-    assert bound(_parse(text), _indexed(**variables), {"i", "j"}) == folded
+    assert bound(parsed(text), _indexed(**variables), {"i", "j"}) == folded
 
 
 @pytest.mark.parametrize("length", [20, 49])
 def test_variables_that_double_are_refused_at_once(length: int) -> None:
     doubled = {f"v{n}": f"v{n - 1} + v{n - 1}" for n in range(1, length)}
     with pytest.raises(EvaluationError) as caught:
-        bound(_parse(f"v{length - 1}"), _indexed(v0="i", **doubled), {"i"})
+        bound(parsed(f"v{length - 1}"), _indexed(v0="i", **doubled), {"i"})
     assert caught.value.message == (
         f"'v{length - 1}' has more than 1,000 characters when its variables are spelled out"
     )
@@ -104,7 +80,7 @@ def test_variables_that_double_are_refused_at_once(length: int) -> None:
 
 def test_a_formula_that_becomes_long_is_refused() -> None:
     with pytest.raises(EvaluationError, match="when its variables are spelled out"):
-        bound(_parse("a * a * a * a"), _indexed(a="+".join([f"sin({'i+' * 40}i)"] * 4)), {"i"})
+        bound(parsed("a * a * a * a"), _indexed(a="+".join([f"sin({'i+' * 40}i)"] * 4)), {"i"})
 
 
 def test_a_variable_of_an_index_stands_only_in_formulas() -> None:
