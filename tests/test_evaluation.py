@@ -381,5 +381,5 @@ def test_whether_an_object_has_an_attribute() -> None:
     known = scope()
     assert known.has("module", "out_features")
     assert not known.has("module", "absent")
-    assert not scope.has("parent", "x")
+    assert not known.has("parent", "x")
     assert not scope.has("next", "x")
