@@ -382,4 +382,4 @@ def test_whether_an_object_has_an_attribute() -> None:
     assert known.has("module", "out_features")
     assert not known.has("module", "absent")
     assert not known.has("parent", "x")
-    assert not scope.has("next", "x")
+    assert not known.has("next", "x")
