@@ -18,10 +18,11 @@ from torch.nn.utils import parametrizations
 from initrules import planning, ruleset
 from initrules.actions.base import Action, Draw
 from initrules.actions.table import BUILTIN
-from initrules.apply import Record, WriteError, apply_
+from initrules.apply import apply_
 from initrules.errors import ApplyError, Problems
 from initrules.fans import Target
 from initrules.survey import survey
+from initrules.writer import Record, WriteError
 from support import isolated, isolation, planned
 from writing import NORMAL, WEIGHT, WRAP, One, Tied, applied, behind, chain, memory, same, snapshot, values
 

@@ -13,8 +13,10 @@ import torch
 from scipy import stats  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
-from initrules.draw import KeyedDraw, scratch_copy, seeded_globally, stream_key
+from initrules.draw import KeyedDraw
 from initrules.errors import ApplyError
+from initrules.resetting import scratch_copy, seeded_globally
+from initrules.streams import stream_key
 from support import isolated, isolation
 from writing import One, same, values
 
@@ -318,16 +320,16 @@ def test_the_global_generator_is_put_back_after_a_failure_too() -> None:
 
 
 def test_matrix_routines_run_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocked QR rounds differently on more threads, and a value must not depend on their number."""
+    """Blocked routines round differently on more threads, and a value must not depend on their number."""
     found: list[int] = []
-    original = torch.linalg.qr
+    original = torch.linalg.householder_product
 
-    def qr(matrix: Tensor) -> Any:
+    def product(*arguments: Tensor) -> Any:
         found.append(torch.get_num_threads())
-        return original(matrix)
+        return original(*arguments)
 
     before = torch.get_num_threads()
-    monkeypatch.setattr(torch.linalg, "qr", qr)
+    monkeypatch.setattr(torch.linalg, "householder_product", product)
     orthogonal(3, 3)
     assert found == [1]
     assert torch.get_num_threads() == before

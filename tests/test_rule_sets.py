@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from initrules import planning, ruleset
-from initrules.apply import Record, apply_
+from initrules.apply import apply_
 from initrules.groups import param_groups
 from initrules.planning import PlanData
 from initrules.survey import stored_by_path, survey
+from initrules.writer import Record
 from reference import ALL, RULES, Reference, example, written
 from support import isolated, isolation, planned
 from writing import memory

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import initrules
-from initrules.draw import one_thread
+from initrules.resetting import one_thread
 from initrules.ruleset import RuleSet
 from support import isolation
 from wild import cases, count

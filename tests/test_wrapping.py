@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from initrules.apply import WriteError, apply_
+from initrules.apply import apply_
 from initrules.errors import Problems
+from initrules.writer import WriteError
 from support import isolated, isolation, planned
 from writing import WEIGHT, WRAP, One, Tied, applied, behind, chain, same, snapshot, values
 

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from initrules.apply import Record, apply_
+from initrules.apply import apply_
 from initrules.survey import stored_by_path
+from initrules.writer import Record
 from support import isolated, planned
 
 NORMAL = "rules:\n  - {rule: all, select: '**', set: {'*': {normal: {std: 1}}}}"

@@ -12,7 +12,6 @@ import torch
 from initrules import planning, plugins, report, ruleset
 from initrules import sources as checkpoints
 from initrules.actions.table import Table
-from initrules.apply import Record
 from initrules.apply import apply_ as write_
 from initrules.decision import Row
 from initrules.errors import ActionError, Finding
@@ -21,6 +20,7 @@ from initrules.planning import PlanData
 from initrules.ruleset import RuleSet
 from initrules.sources import NO_SOURCES, Sources
 from initrules.survey import stored_by_path, survey
+from initrules.writer import Record
 
 
 @dataclass(frozen=True, slots=True, repr=False)

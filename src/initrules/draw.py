@@ -1,30 +1,28 @@
-"""Streams: the random numbers of each parameter, keyed by (seed, canonical name, slot).
+"""The random draws of one parameter, from the stream keyed by (seed, canonical name, slot).
 
-A parameter's values depend on its key alone: not on other layers, their order or the number of
-threads. Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") is keyed with
-128 bits of BLAKE2b over seed, name and slot, so that no two parameters share a stream.
+A parameter's values depend on its key alone: not on other layers, their order or the number of threads.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from initrules import formula
+from initrules.densities import cut_normal
 from initrules.errors import ApplyError
 from initrules.expression import Expression
-from initrules.hooked import computed, unhook_
-from initrules.survey import own_tensors
+from initrules.filling import Bell, Even, Fill, Flat, blocks, write_
+from initrules.haar import orthogonal
+from initrules.resetting import reset_copy, seeded_globally
+from initrules.sections import whole
+from initrules.streams import stream_key, stream_of, words_
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +38,42 @@ class Elsewhere:
         return self.parts[path] if path in self.parts else self.value(path)
 
 
+def at_once(fill: Fill) -> None:
+    """Draw a fill now, on this thread."""
+    for block in blocks(fill):
+        write_(block)
+
+
 class KeyedDraw:
-    """Draws for one slot of one parameter, into contiguous CPU tensors of working precision."""
+    """Draws for one slot of one parameter, into tensors of working precision or of the parameter's own.
+
+    ``later`` takes the fills; without it they are drawn at once. A second draw from the same slot has a
+    stream of its own, numbered in the order of the calls.
+    """
 
     def __init__(
-        self, seed: int, name: str, owner: nn.Module, local: str, elsewhere: Elsewhere | None = None, slot: str = ""
+        self,
+        seed: int,
+        name: str,
+        owner: nn.Module,
+        local: str,
+        elsewhere: Elsewhere | None = None,
+        slot: str = "",
+        later: Callable[[Fill], None] = at_once,
     ) -> None:
         self._seed = seed
         self._name = name
         self._slot = slot
-        self._key = stream_key(seed, name, slot)
-        self._random = np.random.Generator(np.random.Philox(key=self._key))
         self._owner = owner
         self._local = local
         self._elsewhere = elsewhere
+        self._later = later
+        self._drawn = 0
 
     def at(self, slot: str) -> KeyedDraw:
         """The draws of a slot below this one: another place in a chain, or another part."""
         below = f"{self._slot}/{slot}" if self._slot else slot
-        return KeyedDraw(self._seed, self._name, self._owner, self._local, self._elsewhere, below)
+        return KeyedDraw(self._seed, self._name, self._owner, self._local, self._elsewhere, below, self._later)
 
     def parameter(self, path: str) -> torch.Tensor:
         """The value of another parameter after this run, or of a part."""
@@ -82,46 +97,41 @@ class KeyedDraw:
         return self._elsewhere.stored(source, name)
 
     def permutation(self, size: int) -> torch.Tensor:
-        """A random order of ``size`` indices."""
-        return torch.from_numpy(self._random.permutation(size))
+        """A random order of ``size`` indices: that of as many random words."""
+        words = words_(np.arange(size, dtype=np.uint64), stream_of(self._next_key()))
+        return torch.from_numpy(np.argsort(words, kind="stable"))
+
+    def constant_(self, tensor: torch.Tensor, value: float) -> None:
+        """Fill with one number."""
+        self._later(Fill(tensor, None, Even(value), whole(tensor.numel())))
 
     def uniform_(self, tensor: torch.Tensor, low: float, high: float) -> None:
         """Fill with draws from U(low, high)."""
-        flat = _real_entries(tensor)
-        drawn = self._random.random(flat.numel(), dtype=_numpy(flat))
-        flat.copy_(torch.from_numpy(drawn)).mul_(high - low).add_(low)
+        self._fill(tensor, Flat(low, high))
 
     def normal_(self, tensor: torch.Tensor, mean: float, std: float) -> None:
         """Fill with draws from N(mean, std²); a complex entry has variance std² in all."""
-        flat = _real_entries(tensor)
-        drawn = self._random.standard_normal(flat.numel(), dtype=_numpy(flat))
-        flat.copy_(torch.from_numpy(drawn)).mul_(std / math.sqrt(2) if tensor.is_complex() else std)
-        tensor.add_(mean)
+        if tensor.is_complex():
+            at_once(self._request(torch.view_as_real(tensor), Bell(cut_normal(), 0.0, std / math.sqrt(2))))
+            tensor.add_(mean)
+        else:
+            self._fill(tensor, Bell(cut_normal(), mean, std))
 
     def trunc_normal_(
         self, tensor: torch.Tensor, mean: float, std: float, low: float, high: float, *, inverse: bool = True
     ) -> None:
-        """Fill with draws from N(mean, std²) cut to [low, high], by the inverse of its distribution."""
-        del inverse  # always
-        flat = _real_entries(tensor)
-        below, above = (math.erf((side - mean) / (std * math.sqrt(2))) for side in (low, high))
-        position = torch.from_numpy(self._random.random(flat.numel())).mul_(above - below).add_(below)
-        drawn = torch.erfinv(position.clamp_(-1 + 2**-53, 1 - 2**-53)).mul_(std * math.sqrt(2)).add_(mean)
-        flat.copy_(drawn.clamp_(low, high))
+        """Fill with draws from N(mean, std²) cut to [low, high]."""
+        del inverse  # the table of a cut density is as good for a wide interval as for a narrow one
+        density = cut_normal((low - mean) / std, (high - mean) / std)
+        self._fill(tensor, Bell(density, mean, std, (low, high)))
 
     def orthogonal_(self, tensor: torch.Tensor, gain: float) -> None:
-        """Fill with a Haar-distributed (semi-)orthogonal matrix times ``gain``.
-
-        Source: Mezzadri 2007: QR of a normal matrix, with the signs of R's diagonal made positive.
-        """
+        """Fill with a Haar-distributed (semi-)orthogonal matrix times ``gain``."""
         rows, columns = tensor.shape[0], tensor[0].numel()
-        wide = rows < columns
-        drawn = torch.empty((columns, rows) if wide else (rows, columns), dtype=tensor.dtype, device="cpu")
-        self.normal_(drawn, 0.0, 1.0)
-        with one_thread():
-            q, r = torch.linalg.qr(drawn)
-        q *= r.diagonal().sgn()
-        tensor.copy_((q.mH if wide else q).reshape(tensor.shape)).mul_(gain)
+        tall = torch.empty((min(rows, columns), max(rows, columns)), dtype=tensor.dtype, device="cpu")
+        self.normal_(tall, 0.0, 1.0)
+        matrix = orthogonal(tall)
+        tensor.copy_((matrix if rows < columns else matrix.mT).reshape(tensor.shape)).mul_(gain)
 
     def reset_(self, tensor: torch.Tensor) -> None:
         """Run the owner's reset method on a scratch copy and take this parameter's value from it.
@@ -129,7 +139,7 @@ class KeyedDraw:
         The method draws from torch's global generator, which is set from the key and put back. Raises
         ``ApplyError`` when the method does not write this parameter.
         """
-        with seeded_globally(self._key):
+        with seeded_globally(self._next_key()):
             scratch = reset_copy(self._owner)
         found = getattr(scratch, self._local).detach()
         if found.isnan().any():  # as the copy's parameters are until they are written
@@ -138,6 +148,17 @@ class KeyedDraw:
                 hint="Name the distribution instead, or 'keep'.",
             )
         tensor.copy_(found)
+
+    def _fill(self, tensor: torch.Tensor, law: Flat | Bell) -> None:
+        self._later(self._request(torch.view_as_real(tensor) if tensor.is_complex() else tensor, law))
+
+    def _request(self, tensor: torch.Tensor, law: Flat | Bell) -> Fill:
+        return Fill(tensor, stream_of(self._next_key()), law, whole(tensor.numel()))
+
+    def _next_key(self) -> int:
+        slot = f"{self._slot}#{self._drawn}" if self._drawn else self._slot
+        self._drawn += 1
+        return stream_key(self._seed, self._name, slot)
 
 
 def in_double(
@@ -149,96 +170,7 @@ def in_double(
     return torch.as_tensor(np.array(value), device="cpu")
 
 
-def reset_copy(owner: nn.Module) -> nn.Module:
-    """A scratch copy of a module after its own reset method, which draws from torch's generator."""
-    with torch.device("cpu"):
-        scratch: Any = scratch_copy(owner)
-        (getattr(scratch, "reset_parameters", None) or scratch._reset_parameters)()
-    copied: nn.Module = scratch
-    return copied
-
-
-def stream_key(seed: int, name: str, slot: str = "") -> int:
-    """The 128-bit key of one stream."""
-    text = f"{seed}\0{name}\0{slot}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=16, person=b"initrules").digest(), "little")
-
-
-def scratch_copy(module: nn.Module) -> nn.Module:
-    """A copy on the CPU that shares no tensor with the module, without parametrizations.
-
-    Its parameters are NaN, so that a method that reads one before it writes it is found out; its
-    buffers have their values, or are NaN too where the module is on the meta device.
-    """
-    memo: dict[int, Any] = {}
-    for parameter in module.parameters():
-        blank = torch.zeros(parameter.shape, dtype=parameter.dtype, device="cpu")
-        memo[id(parameter)] = nn.Parameter(blank, parameter.requires_grad)
-    for buffer in module.buffers():
-        made = torch.zeros(buffer.shape, dtype=buffer.dtype, device="cpu")
-        memo[id(buffer)] = _blank(made) if buffer.device.type == "meta" else made.copy_(buffer)
-    for owner in module.modules():
-        memo |= {id(weight): torch.zeros(weight.shape, dtype=weight.dtype) for weight in computed(owner)}
-    copied = copy.deepcopy(module, memo)
-    for owner in list(copied.modules()):
-        unhook_(owner)
-        if parametrize.is_parametrized(owner):
-            _unwrap_(owner)
-    for parameter in copied.parameters():
-        _blank(parameter.data)
-    return copied
-
-
-def _unwrap_(owner: nn.Module) -> None:
-    """Make parametrized weights plain ones. torch's own function would change the class, which copies share."""
-    wrapped = [(local, tensor) for local, tensor, _, wraps in own_tensors(owner) if wraps]
-    del owner._modules["parametrizations"]
-    owner.__class__ = type(owner).__bases__[0]
-    for local, tensor in wrapped:
-        owner.register_parameter(local, nn.Parameter(tensor.detach().clone()))
-
-
-def _blank(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.fill_(math.nan) if tensor.is_floating_point() or tensor.is_complex() else tensor
-
-
-@contextlib.contextmanager
-def seeded_globally(key: int) -> Iterator[None]:
-    """Set torch's global generator for the CPU from a key, and put it back afterwards.
-
-    ``torch.manual_seed`` would reseed the generators of every other device too. Only the low 32 bits
-    of a key count in this generator.
-    """
-    generator = torch.default_generator
-    before = generator.get_state()
-    generator.manual_seed(key % 2**63)
-    try:
-        with one_thread():
-            yield
-    finally:
-        generator.set_state(before)
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: blocked matrix routines round differently on more of them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _real_entries(tensor: torch.Tensor) -> torch.Tensor:
-    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).view(-1)
-
-
 def _wide(tensor: torch.Tensor) -> Any:
     """The entries as numpy's, in double precision."""
     here = tensor.detach().cpu()
     return here.to(torch.complex128 if here.is_complex() else torch.float64).resolve_conj().numpy()
-
-
-def _numpy(flat: torch.Tensor) -> Any:
-    return np.float64 if flat.dtype == torch.float64 else np.float32

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from initrules import torch_formula
-from initrules.draw import Elsewhere, in_double, reset_copy
+from initrules.draw import Elsewhere, in_double
 from initrules.errors import ApplyError
 from initrules.expression import Expression
+from initrules.resetting import reset_copy
 
 
 class GlobalDraw:
@@ -32,6 +33,10 @@ class GlobalDraw:
         """The same generator serves every slot."""
         del slot
         return self
+
+    def constant_(self, tensor: torch.Tensor, value: float) -> None:
+        """As ``torch.nn.init.constant_``."""
+        tensor.fill_(value)
 
     def uniform_(self, tensor: torch.Tensor, low: float, high: float) -> None:
         """As ``torch.nn.init.uniform_``."""

@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from initrules.draw import one_thread
 from initrules.errors import ApplyError
 from initrules.hooked import SpectralNormHook, WeightNormHook, show_
+from initrules.resetting import keyed_generator, one_thread
 
 
 def write_through_(chain: Any, value: torch.Tensor, key: int) -> None:
@@ -57,7 +57,7 @@ def refresh_spectral_norm_(norm: Any, weight: torch.Tensor, key: int) -> None:
         return
     exact = torch.promote_types(weight.dtype, torch.float64)
     matrix = norm._reshape_weight_to_matrix(weight).to("cpu", exact)
-    left = torch.randn(len(matrix), dtype=exact, device="cpu", generator=torch.Generator().manual_seed(key % 2**63))
+    left = torch.randn(len(matrix), dtype=exact, device="cpu", generator=keyed_generator(key))
     before, largest = 0.0, 1.0
     with one_thread():
         for _ in range(1000):

@@ -34,6 +34,9 @@ class Moments(NamedTuple):
 class Draw(Protocol):
     """The only source of randomness and of outside values while an action writes."""
 
+    def constant_(self, tensor: torch.Tensor, value: float) -> None:
+        """Fill with one number."""
+
     def uniform_(self, tensor: torch.Tensor, low: float, high: float) -> None:
         """Fill with draws from U(low, high)."""
 
@@ -77,7 +80,9 @@ class Action(ABC):
 
     ``direct``: the argument that may stand without its name. ``transforms``: whether it changes a
     value instead of giving one. ``explicit``: whether it names the value of every single entry, so
-    that a padding row gets the value named for it and is not cleared. ``together``: groups of
+    that a padding row gets the value named for it and is not cleared. ``entrywise``: whether it writes
+    only by ``constant_``, ``uniform_``, ``normal_`` and ``trunc_normal_`` of ``Draw``, each entry once, so
+    that it may be given the parameter itself, of whatever precision. ``together``: groups of
     arguments of which exactly one is given. ``excluding``: groups of which at most one is given.
     """
 
@@ -87,6 +92,7 @@ class Action(ABC):
     direct: ClassVar[str | None] = None
     transforms: ClassVar[bool] = False
     explicit: ClassVar[bool] = False
+    entrywise: ClassVar[bool] = False
     together: ClassVar[tuple[tuple[str, ...], ...]] = ()
     excluding: ClassVar[tuple[tuple[str, ...], ...]] = ()
 

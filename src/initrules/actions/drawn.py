@@ -40,6 +40,7 @@ class Uniform(Action):
     """
 
     name: ClassVar[str] = "uniform"
+    entrywise: ClassVar[bool] = True
     together: ClassVar[tuple[tuple[str, ...], ...]] = (("low", "high"), ("bound",))
 
     low: float | None = number("least value", None)
@@ -80,6 +81,7 @@ class Normal(Action):
     """
 
     name: ClassVar[str] = "normal"
+    entrywise: ClassVar[bool] = True
 
     mean: float = number("centre of the distribution", 0.0)
     std: float = number("standard deviation", minimum=0)
@@ -137,6 +139,7 @@ class TruncNormal(Action):
     """
 
     name: ClassVar[str] = "trunc_normal"
+    entrywise: ClassVar[bool] = True
     excluding: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = (("cut", "correct"), ("low", "high"))
 
     mean: float = number("centre before the cut", 0.0)

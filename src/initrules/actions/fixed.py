@@ -21,6 +21,7 @@ class Zeros(Action):
     """
 
     name: ClassVar[str] = "zeros"
+    entrywise: ClassVar[bool] = True
 
     def moments(self, target: Target) -> Moments:
         """Mean 0, std 0."""
@@ -29,8 +30,8 @@ class Zeros(Action):
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Fill with 0."""
-        del target, draw
-        tensor.zero_()
+        del target
+        draw.constant_(tensor, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Ones(Action):
     """
 
     name: ClassVar[str] = "ones"
+    entrywise: ClassVar[bool] = True
 
     def moments(self, target: Target) -> Moments:
         """Mean 1, std 0."""
@@ -49,8 +51,8 @@ class Ones(Action):
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Fill with 1."""
-        del target, draw
-        tensor.fill_(1)
+        del target
+        draw.constant_(tensor, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class Constant(Action):
 
     name: ClassVar[str] = "constant"
     direct: ClassVar[str | None] = "value"
+    entrywise: ClassVar[bool] = True
 
     value: float = number("what every entry becomes")
 
@@ -82,8 +85,8 @@ class Constant(Action):
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Fill with ``value``."""
-        del target, draw
-        tensor.fill_(self.value)
+        del target
+        draw.constant_(tensor, self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ _NONLINEARITIES = ("leaky_relu", "relu", "linear", "sigmoid", "tanh", "selu")
 class FanScaled(Action):
     """What the actions here share: a std from a fan, a shape of distribution, three arguments."""
 
+    entrywise: ClassVar[bool] = True
+
     fan: float | None = number("use this number as the fan", None, above=0)
     layout: str | None = choice("fans by module role, or as torch reads the shape", None, "role", "torch")
     parts: str | None = choice("packed weights part by part, or as one", None, "each", "whole")

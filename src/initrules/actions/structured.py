@@ -150,4 +150,4 @@ class Sparse(Action):
         zeros = math.ceil(self.sparsity * rows)
         draw.normal_(tensor, 0.0, self.std)
         for column in range(columns):
-            tensor[draw.permutation(rows)[:zeros], column] = 0
+            tensor[draw.at(str(column)).permutation(rows)[:zeros], column] = 0

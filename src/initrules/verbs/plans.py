@@ -29,8 +29,8 @@ from initrules.verbs.building import (
 from initrules.verbs.options import FAIL_ON, FORMAT, model_options, rule_options
 
 if TYPE_CHECKING:
-    from initrules.apply import Record
     from initrules.planning import PlanData
+    from initrules.writer import Record
 
 _WIDE = 140  # for output that is not a terminal
 _MOST_DRIFT = 20

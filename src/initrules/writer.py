@@ -1,0 +1,296 @@
+"""Runs the writing phases of a plan on a model and keeps the record: materialise → draw → parametrize."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
+
+from initrules.actions import chain
+from initrules.actions.base import Draw
+from initrules.decision import Decision, Row
+from initrules.draw import Elsewhere, KeyedDraw, at_once
+from initrules.errors import ApplyError, RuleError
+from initrules.filling import Fill
+from initrules.global_draw import GlobalDraw
+from initrules.lanes import Lanes, lanes
+from initrules.places import Place, materialise_
+from initrules.planning import PlanData
+from initrules.resetting import seeded_globally
+from initrules.sequence import in_order, reads
+from initrules.sources import Sources
+from initrules.streams import stream_key
+from initrules.wrapping import is_finite, settle_, wrap_, write_through_
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an application wrote: the seed, the plan's fingerprint, the parameters by name."""
+
+    seed: int
+    fingerprint: str
+    written: tuple[str, ...]
+    parametrized: tuple[str, ...]
+
+
+class WriteError(ApplyError):
+    """A write that failed half-way; ``record`` says what had been written before."""
+
+    def __init__(self, message: str, record: Record, hint: str | None = None) -> None:
+        super().__init__(message, None, hint)
+        self.record = record
+
+
+# In-place changes by tensor: what changed it, and the tensor's version after that.
+_CHANGES: Any = WeakIdKeyDictionary()
+
+
+def _changes_in_place(decision: Decision) -> bool:
+    return len(decision.actions) > 1 and chain.keeps(decision.actions)
+
+
+def changed_before(row: Row, decision: Decision, tensor: torch.Tensor) -> str | None:
+    """Whether the very same change in place was made before, and nothing was written since."""
+    if not _changes_in_place(decision) or tensor.is_inference():
+        return None
+    if _CHANGES.get(tensor) != (row.path, decision.actions, tensor._version):
+        return None
+    return (
+        f"was changed by this rule before ({decision.summary}) and not written since: once more would change it twice"
+    )
+
+
+class Writer:
+    """Runs the writing phases and keeps the record."""
+
+    def __init__(self, planned: PlanData, places: Mapping[str, Place], seed: int, sources: Sources) -> None:
+        self.planned = planned
+        self.places = places
+        self.seed = seed
+        self.sources = sources
+        self._keyed = planned.rules.stream == "keyed"
+        self.order = in_order(planned.rows, planned.inventory, planned.rules)
+        self._reset: dict[int, nn.Module] = {}
+        self._tried: dict[str, torch.Tensor] | None = None  # what other parameters will be, while rehearsing
+        self.written: list[str] = []
+        self.wrapped: list[str] = []
+
+    def rehearsal(self) -> list[RuleError]:
+        """Try on copies the writes that only a try can judge; the generators are put back afterwards."""
+        self._tried = {}
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            problems = [problem for row in self.order for problem in self._try(row)]
+        self._tried = None
+        self._reset.clear()
+        return problems
+
+    def _try(self, row: Row) -> Iterator[RuleError]:
+        place = self.places[row.path]
+        if row.value is None or not (place.parametrized or _must_be_tried(row, self.places[row.target.met])):
+            return
+        try:
+            value = self._value(row, row.value, place)
+            if place.parametrized:
+                self._write_through(row, copy.deepcopy(place.chain), value)
+        except Exception as error:  # noqa: BLE001  # whatever that code raises
+            hint = error.hint if isinstance(error, RuleError) else None
+            yield ApplyError(f"'{row.path}' cannot be written: {_message(error)}", row.value.span, hint)
+
+    def run(self, device: torch.device, on_row: Callable[[], None]) -> Record:
+        for row in self.planned.rows:
+            if self.places[row.path].tensor().device.type == "meta":
+                with self._named(row):
+                    materialise_(row, self.places, device)
+        with lanes(torch.get_num_threads()) if self._keyed else contextlib.nullcontext(Lanes(None)) as pool:
+            for wave in _waves(self.order):
+                self._write_wave(wave, pool, on_row)
+        for row in self.planned.rows:
+            wrap = row.decisions.get("parametrize")
+            if wrap is not None and wrap.writes:
+                with self._named(row):
+                    self._wrap(row, wrap)
+                self.wrapped.append(row.path)
+        return self._record()
+
+    def _record(self) -> Record:
+        return Record(self.seed, self.planned.fingerprint(), tuple(self.written), tuple(self.wrapped))
+
+    @contextlib.contextmanager
+    def _named(self, row: Row) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise self._failure(row.path, error) from error
+
+    def _failure(self, path: str, error: Exception) -> WriteError:
+        return WriteError(
+            f"writing '{path}' failed after {len(self.written)} others were written: {_message(error)}",
+            self._record(),
+            "Build the model again before the next try.",
+        )
+
+    def _write_wave(self, wave: Sequence[Row], pool: Lanes, on_row: Callable[[], None]) -> None:
+        """Write rows that do not read each other, and record them when all that was begun has ended."""
+        failures: dict[str, Exception] = {}
+        begun: list[Row] = []
+        for row in wave:
+            begun.append(row)
+            self._begin(row, pool, failures)
+            if failures:
+                break
+        pool.finish()
+        for row in begun:
+            if row.path not in failures:
+                self._done(row, on_row)
+        for path, error in failures.items():
+            raise self._failure(path, error) from error
+
+    def _begin(self, row: Row, pool: Lanes, failures: dict[str, Exception]) -> None:
+        """Write a row on some lane, or here where torch's generator or other people's code is needed."""
+        decision = row.value
+        assert decision is not None
+
+        def write() -> None:
+            try:
+                self._write(row, decision)
+            except Exception as error:  # noqa: BLE001  # told with the row's name when the others have ended
+                failures[row.path] = error
+
+        if self._entrywise(row, decision):
+            decision.actions[0].write_(self.places[row.path].tensor(), row.target, self._draw(row, pool.fill))
+        elif self._keyed and _is_ours(decision) and not self.places[row.path].parametrized:
+            pool.call(write)
+        else:
+            write()
+
+    def _done(self, row: Row, on_row: Callable[[], None]) -> None:
+        assert row.value is not None
+        self._settle(row, row.value)
+        self.written.append(row.path)
+        on_row()
+
+    def _entrywise(self, row: Row, decision: Decision) -> bool:
+        """Whether each entry can be written where it is, without a second tensor."""
+        one = len(decision.actions) == 1 and decision.actions[0].entrywise
+        return self._keyed and one and not self.places[row.path].parametrized
+
+    def _settle(self, row: Row, decision: Decision) -> None:
+        stored = self.places[row.path].tensor()
+        if row.target.padding is not None and self._entrywise(row, decision):
+            stored[row.target.padding] = 0
+        torch.autograd.graph.increment_version(stored)  # blocks are written behind autograd's back
+        if _changes_in_place(decision):
+            _CHANGES[stored] = (row.path, decision.actions, stored._version)
+
+    def _write(self, row: Row, decision: Decision) -> None:
+        place = self.places[row.path]
+        value = self._value(row, decision, place)
+        if place.parametrized:
+            self._write_through(row, place.chain, value)
+        else:
+            place.tensor().copy_(value)
+
+    def _write_through(self, row: Row, chain: Any, value: torch.Tensor) -> None:
+        key = self._key(row, "parametrize")
+        with seeded_globally(key):  # an orthogonal parametrization completes a matrix with random columns
+            write_through_(chain, value, key)
+
+    def _key(self, row: Row, slot: str) -> int:
+        return stream_key(self.seed, row.path, slot)
+
+    def _value(self, row: Row, decision: Decision, place: Place) -> torch.Tensor:
+        """The new value: drawn in working precision on the CPU, then cast to where it belongs."""
+        stored = place.tensor()
+        value = self._blank(row, stored)
+        if chain.keeps(decision.actions):
+            value.copy_(place.chain() if place.parametrized else stored)
+        chain.write_(decision.actions, value, row.target, self._draw(row))
+        if row.target.padding is not None and not decision.actions[0].explicit:
+            value[row.target.padding] = 0
+        value = value.to(stored.dtype)
+        if not is_finite(value):
+            raise ApplyError(f"its value would not be finite in {row.parameter.dtype}")
+        return value if stored.device.type == "meta" else value.to(stored.device)
+
+    def _blank(self, row: Row, stored: torch.Tensor) -> torch.Tensor:
+        """Room for the new value: in working precision on the CPU; for global streams as it is stored."""
+        if not self._keyed and stored.device.type != "meta":
+            return torch.empty(row.parameter.shape, dtype=stored.dtype, device=stored.device)
+        return torch.empty(row.parameter.shape, dtype=_working(stored.dtype), device="cpu")
+
+    def _draw(self, row: Row, later: Callable[[Fill], None] = at_once) -> Draw:
+        read = self.places[row.target.met]  # a reset is that of the owner by which the rule met it
+        elsewhere = Elsewhere(self._other, self.sources.tensor)
+        if not self._keyed:
+            return GlobalDraw(read.owner, read.local, elsewhere, self._reset)
+        return KeyedDraw(self.seed, row.path, read.owner, read.local, elsewhere, later=later)
+
+    def _other(self, path: str) -> torch.Tensor:
+        """Another parameter as it is now: written before, or left as it was; in a rehearsal as it will be."""
+        place = self.places[path]
+        if self._tried is not None:
+            row = self.planned.row(path)
+            if row is not None and row.value is not None and row.value.writes:
+                if path not in self._tried:
+                    self._tried[path] = self._value(row, row.value, place)
+                return self._tried[path]
+        found: torch.Tensor = place.chain() if place.parametrized else place.tensor()
+        return found
+
+    def _wrap(self, row: Row, decision: Decision) -> None:
+        place = self.places[row.path]
+        key = self._key(row, "parametrize")
+        with seeded_globally(key), torch.enable_grad():
+            wrap_(place.owner, place.local, decision.actions[0])
+        settle_(place.chain, key)
+
+
+def _message(error: Exception) -> str:
+    return error.message if isinstance(error, RuleError) else f"{type(error).__name__}: {error}"
+
+
+def _must_be_tried(row: Row, place: Place) -> bool:
+    """Whether only a try can tell if the value exists: formulas, norms, what is in files, the user's code."""
+    own = not type(place.owner).__module__.startswith("torch.nn.")
+    actions = row.value.actions if row.value is not None else ()
+    names = {action.name for action in actions}
+    if not all(type(action).__module__.startswith("initrules.") for action in actions):
+        return True
+    return bool(names & {"formula", "load", "normalize", "parts"}) or (own and "reset" in names)
+
+
+def _waves(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """The rows in their order, cut before each that reads others, and where progress is worth a report."""
+    wave: list[Row] = []
+    elements = 0
+    for row in rows:
+        if wave and (reads(row) or elements > _WAVE):
+            yield wave
+            wave, elements = [], 0
+        wave.append(row)
+        elements += math.prod(row.parameter.shape or ())
+    yield wave
+
+
+_WAVE = 1 << 26  # elements: a quarter of a second
+
+
+def _is_ours(decision: Decision) -> bool:
+    """Whether a value comes from this package's own actions alone, none of which runs the user's code."""
+    actions = decision.actions
+    ours = all(type(action).__module__.startswith("initrules.") for action in actions)
+    return ours and not {action.name for action in actions} & {"reset", "load", "copy", "formula", "parts"}
+
+
+def _working(dtype: torch.dtype) -> torch.dtype:
+    """The precision to draw in: at least float32."""
+    if dtype.is_floating_point and dtype.itemsize < 4:
+        return torch.float32
+    return dtype
