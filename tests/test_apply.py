@@ -225,7 +225,7 @@ def test_failure_half_way_names_the_parameter_and_keeps_a_record() -> None:
         "writing 'b.weight' failed after 1 others were written: ValueError: out of ideas\n"
         "  Build the model again before the next try."
     )
-    assert caught.value.record == Record(7, plan.fingerprint(), ("a.weight",), ())
+    assert caught.value.record == Record(7, plan, ("a.weight",), ())
     assert isinstance(caught.value.__cause__, ValueError)
     assert (model[0].weight == 3).all()
 
@@ -282,7 +282,7 @@ def test_plan_fits_every_model_of_equal_decisions(other: Callable[[], nn.Module]
 def test_record_says_what_was_done() -> None:
     model = chain("a")
     plan = planned(WRAP.format("ones", "spectral_norm"), model)
-    assert apply_(model, plan, seed=3) == Record(3, plan.fingerprint(), ("a.weight",), ("a.weight",))
+    assert apply_(model, plan, seed=3) == Record(3, plan, ("a.weight",), ("a.weight",))
 
 
 # Streams: the value depends on (seed, canonical name) and the action

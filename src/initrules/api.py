@@ -9,15 +9,17 @@ from typing import Any
 
 import torch
 
-from initrules import planning, plugins, report, ruleset
+from initrules import planning, plugins, report, ruleset, snapshot
 from initrules import sources as checkpoints
 from initrules.actions.table import Table
 from initrules.apply import apply_ as write_
+from initrules.collector import held_off
 from initrules.decision import Row
 from initrules.errors import ActionError, Finding
 from initrules.groups import Group, param_groups
 from initrules.planning import PlanData
 from initrules.ruleset import RuleSet
+from initrules.snapshot import Snapshot
 from initrules.sources import NO_SOURCES, Sources
 from initrules.survey import stored_by_path, survey
 from initrules.writer import Record
@@ -33,6 +35,7 @@ class Plan:
     data: PlanData
     model: Any
     sources: Sources = NO_SOURCES
+    snapshot: Snapshot | None = None
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -62,7 +65,7 @@ class Plan:
         Raises ``RuleError`` before the first write when anything can be known to fail.
         """
         target = self.model if model is None else model
-        return write_(target, self.data, seed=seed, sources=self.sources, device=device)
+        return write_(target, self.data, seed=seed, sources=self.sources, device=device, snapshot=self.snapshot)
 
     def param_groups(self, lr: float, weight_decay: float = 0.0, model: Any = None) -> list[Group]:
         """Groups for a torch optimizer: each trainable parameter once, with ``lr`` times its scale.
@@ -108,7 +111,8 @@ def plan(
     if vars:
         loaded = loaded.with_variables(vars, origin="vars")
     opened = checkpoints.read(loaded, sources)
-    return Plan(planning.make(loaded, survey(model), opened.catalogs), model, opened)
+    with held_off():
+        return Plan(planning.make(loaded, survey(model), opened.catalogs), model, opened, snapshot.take(model))
 
 
 def apply_(

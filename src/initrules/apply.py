@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 from initrules import planning
+from initrules.collector import held_off
 from initrules.decision import Decision, Row
 from initrules.errors import ApplyError, Problems, RuleError
 from initrules.places import Place, half_wrapped, places_of, unwritable
 from initrules.planning import PlanData
+from initrules.snapshot import Snapshot
 from initrules.sources import NO_SOURCES, Sources
 from initrules.survey import survey
 from initrules.wrapping import divides_by_zero
@@ -29,20 +31,24 @@ def apply_(
     sources: Sources = NO_SOURCES,
     device: str | torch.device | None = None,
     on_row: Callable[[], None] | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Record:
     """Write every decision of a plan into ``model``, in place.
 
     A parameter's value depends on (seed, canonical name) and its action alone; with ``stream: global``
     it is drawn from torch's own generator instead, and ``seed`` is not used. ``sources``: the
     checkpoints that ``load`` reads. ``device``: where a model on the meta device is materialised, by
-    default the CPU. ``on_row`` is called after each write.
+    default the CPU. ``on_row`` is called after each write. ``snapshot``: of the model as it was planned;
+    without one the model is read again.
     Raises ``Problems`` before the first write when anything can be known to fail, ``WriteError``
     when a write fails after that.
     """
-    current = _same_decisions(model, planned, sources)
-    places = places_of(model)
+    if snapshot is not None and snapshot.unchanged(model):
+        current, places = planned, snapshot.places
+    else:
+        current, places = _same_decisions(model, planned, sources), places_of(model)
     home = _usable(device or "cpu")
-    with torch.inference_mode(mode=False), torch.no_grad():
+    with torch.inference_mode(mode=False), torch.no_grad(), held_off():
         writer = Writer(current, places, seed, sources)
         problems = [*_plan_problems(current), *_problems(current, places)]
         problems = problems or writer.rehearsal()

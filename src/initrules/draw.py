@@ -130,8 +130,8 @@ class KeyedDraw:
         rows, columns = tensor.shape[0], tensor[0].numel()
         tall = torch.empty((min(rows, columns), max(rows, columns)), dtype=tensor.dtype, device="cpu")
         self.normal_(tall, 0.0, 1.0)
-        matrix = orthogonal(tall)
-        tensor.copy_((matrix if rows < columns else matrix.mT).reshape(tensor.shape)).mul_(gain)
+        matrix = orthogonal(tall, gain)
+        tensor.copy_((matrix if rows < columns else matrix.mT).reshape(tensor.shape))
 
     def reset_(self, tensor: torch.Tensor) -> None:
         """Run the owner's reset method on a scratch copy and take this parameter's value from it.

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from initrules.resetting import one_thread
 
 
-def orthogonal(normal: torch.Tensor) -> torch.Tensor:
-    """A Haar-distributed matrix with orthonormal rows, (few, many), from one of independent N(0, 1) entries.
+def orthogonal(normal: torch.Tensor, gain: float) -> torch.Tensor:
+    """A Haar-distributed matrix with orthonormal rows times ``gain``, from one of independent N(0, 1) entries.
 
-    ``normal`` is used up. A random matrix need not be decomposed: the reflections that its decomposition
-    would use have directions that are normal themselves, and are drawn instead. Complex matrices are.
+    Shape: (few, many), on the CPU. ``normal`` is used up. A real matrix need not be decomposed: the
+    reflections that its decomposition would use have directions that are normal themselves, and are
+    drawn instead.
     Source: Stewart 1980, "The efficient generation of random orthogonal matrices with an application to
     condition estimators", sec. 3; for complex ones Mezzadri 2007, sec. 5.
     """
     with one_thread():  # blocked matrix routines round differently on more of them
         if normal.is_complex():
             unitary, triangle = torch.linalg.qr(normal.mH)
-            matrix: torch.Tensor = (unitary * triangle.diagonal().sgn()).mH
+            matrix: torch.Tensor = (unitary * triangle.diagonal().sgn() * gain).mH
             return matrix
-        directions = normal.triu_()  # row k is the direction of reflection k, of which k entries are zero
-        lengths = torch.linalg.vector_norm(directions, dim=1)
-        leading = directions.diagonal().clone()
-        signs = torch.where(leading < 0, -1.0, 1.0).to(normal.dtype)
-        pivots = leading + signs * lengths
-        taus = pivots.abs() / lengths
+        directions = normal.triu_().numpy()  # row k is the direction of reflection k: its first k entries are zero
+        lengths = np.sqrt(np.einsum("ij,ij->i", directions, directions))
+        leading = directions.diagonal().copy()
+        pivots = leading + np.copysign(lengths, leading)
         directions /= pivots[:, None]
-        product: torch.Tensor = torch.linalg.householder_product(directions.mT, taus)
-        return product.mul_(-signs).mT
+        product: torch.Tensor = torch.linalg.householder_product(normal.mT, torch.from_numpy(np.abs(pivots) / lengths))
+        return product.mul_(torch.from_numpy(np.copysign(gain, -leading))).mT

@@ -8,10 +8,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from initrules.decision import Row
-from initrules.hooked import hooks_of
 from initrules.survey import chains, modules_by_path
 
 
@@ -21,10 +19,7 @@ class Place:
 
     owner: nn.Module
     local: str
-
-    @property
-    def parametrized(self) -> bool:
-        return parametrize.is_parametrized(self.owner, self.local) or self.local in hooks_of(self.owner)
+    parametrized: bool = False
 
     @property
     def chain(self) -> Any:
@@ -52,13 +47,19 @@ def places_of(model: Any) -> Mapping[str, Place]:
     for path, _, module in modules_by_path(model):
         if isinstance(module, nn.Module):
             prefix = f"{path}." if path else ""
-            locals_ = [*module._parameters, *module._buffers, *dict(chains(module))]
-            found.update((prefix + local, Place(module, local)) for local in locals_)
+            wrapped = dict(chains(module))
+            found.update((prefix + local, Place(module, local)) for local in (*module._parameters, *module._buffers))
+            found.update((prefix + local, Place(module, local, parametrized=True)) for local in wrapped)
     return found
+
+
+_PLAIN = (nn.Parameter, torch.Tensor)
 
 
 def unwritable(place: Place, tensor: torch.Tensor) -> str | None:
     """Why a tensor cannot be written, or None."""
+    if type(tensor) in _PLAIN and tensor.is_contiguous() and not (tensor.is_inference() or place.parametrized):
+        return None
     if nn.parameter.is_lazy(tensor):
         return None  # the plan has said so
     if tensor.is_inference():
@@ -80,6 +81,8 @@ def unwritable(place: Place, tensor: torch.Tensor) -> str | None:
 
 def half_wrapped(row: Row, places: Mapping[str, Place]) -> str | None:
     """Why a tied tensor cannot be written that only some of its modules wrap, or None."""
+    if len(row.parameter.names) == 1:
+        return None
     wrapped = {places[name.path].parametrized: name.path for name in row.parameter.names}
     if len(wrapped) < 2:
         return None

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -35,9 +35,14 @@ class Record:
     """What an application wrote: the seed, the plan's fingerprint, the parameters by name."""
 
     seed: int
-    fingerprint: str
+    plan: PlanData = field(repr=False)
     written: tuple[str, ...]
     parametrized: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the plan."""
+        return self.plan.fingerprint()
 
 
 class WriteError(ApplyError):
@@ -93,7 +98,9 @@ class Writer:
 
     def _try(self, row: Row) -> Iterator[RuleError]:
         place = self.places[row.path]
-        if row.value is None or not (place.parametrized or _must_be_tried(row, self.places[row.target.met])):
+        if row.value is None or self._entrywise(row, row.value):
+            return
+        if not (place.parametrized or _must_be_tried(row, self.places[row.target.met])):
             return
         try:
             value = self._value(row, row.value, place)
@@ -120,7 +127,7 @@ class Writer:
         return self._record()
 
     def _record(self) -> Record:
-        return Record(self.seed, self.planned.fingerprint(), tuple(self.written), tuple(self.wrapped))
+        return Record(self.seed, self.planned, tuple(self.written), tuple(self.wrapped))
 
     @contextlib.contextmanager
     def _named(self, row: Row) -> Iterator[None]:

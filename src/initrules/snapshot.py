@@ -1,0 +1,80 @@
+"""Whether a live model is still the one that was planned, without reading all of it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from operator import is_
+from typing import Any
+
+import torch
+from torch import nn
+
+from initrules.places import Place, places_of
+from initrules.survey import modules_by_path, root_entries
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One module: what it holds, and what is known of its tensors."""
+
+    module: nn.Module
+    modules: tuple[nn.Module | None, ...]
+    tensors: tuple[torch.Tensor | None, ...]
+    facts: tuple[Any, ...]
+
+    def unchanged(self) -> bool:
+        """Whether it holds the same objects, and its tensors are of the same kind."""
+        tensors = _tensors(self.module)
+        return (
+            _same(self.module._modules.values(), self.modules)
+            and _same(tensors, self.tensors)
+            and tuple(map(_facts, tensors)) == self.facts
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """The objects that a model is made of, and where its tensors live."""
+
+    model: Any
+    entries: tuple[nn.Module, ...] | None
+    parts: tuple[Part, ...]
+    places: Mapping[str, Place]
+
+    def unchanged(self, model: Any) -> bool:
+        """Whether this is the same model with the same modules and tensors; attributes are not compared."""
+        if model is not self.model:
+            return False
+        entries = root_entries(model)
+        if entries is not None and not _same(entries.values(), self.entries or ()):
+            return False
+        return all(part.unchanged() for part in self.parts)
+
+
+def take(model: Any) -> Snapshot:
+    """Remember the objects of a model."""
+    modules = {id(module): module for _, _, module in modules_by_path(model) if isinstance(module, nn.Module)}
+    entries = root_entries(model)
+    parts = tuple(map(_part, modules.values()))
+    return Snapshot(model, None if entries is None else tuple(entries.values()), parts, places_of(model))
+
+
+def _part(module: nn.Module) -> Part:
+    tensors = _tensors(module)
+    return Part(module, tuple(module._modules.values()), tensors, tuple(map(_facts, tensors)))
+
+
+def _tensors(module: nn.Module) -> tuple[torch.Tensor | None, ...]:
+    return (*module._parameters.values(), *module._buffers.values())
+
+
+def _facts(tensor: torch.Tensor | None) -> tuple[Any, ...] | None:
+    if tensor is None or nn.parameter.is_lazy(tensor):
+        return None
+    return tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad
+
+
+def _same(one: Iterable[Any], other: tuple[Any, ...]) -> bool:
+    found = tuple(one)
+    return len(found) == len(other) and all(map(is_, found, other))
