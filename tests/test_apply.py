@@ -629,9 +629,11 @@ def test_tensors_on_the_meta_device_without_a_value_are_named() -> None:
     with pytest.raises(Problems) as caught:
         applied(rules, model)
     assert str(caught.value) == (
-        "4 tensors on the meta device have no value and no rule that gives one: norm.running_mean, norm.running_var, "
-        "norm.num_batches_tracked, out.bias\n"
-        "  Add a rule or a default for them, or build the model on a real device."
+        "1 parameter on the meta device, and no rule gives a value: out.bias\n"
+        "  Add a rule or a default for them, or build the model on a real device.\n"
+        "3 buffers on the meta device, and no rule gives a value: norm.running_mean, norm.running_var, "
+        "norm.num_batches_tracked\n"
+        "  Build the model under 'initrules.no_init(meta=True)', which keeps buffers, or write a rule for them."
     )
     assert all(tensor.is_meta for tensor in model.state_dict().values())
 

@@ -5,15 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from initrules.api import Plan, apply_, plan
+    from initrules.api import Plan, apply_, materialize_, plan
+    from initrules.construct import no_init
     from initrules.errors import Finding, RuleError, Severity
     from initrules.ruleset import RuleSet, from_text, load
 
-__all__ = ["Finding", "Plan", "RuleError", "RuleSet", "Severity", "apply_", "from_text", "load", "plan"]
+__all__ = [
+    "Finding",
+    "Plan",
+    "RuleError",
+    "RuleSet",
+    "Severity",
+    "apply_",
+    "from_text",
+    "load",
+    "materialize_",
+    "no_init",
+    "plan",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(("Plan", "apply_", "plan"), "initrules.api"),
+    **dict.fromkeys(("Plan", "apply_", "materialize_", "plan"), "initrules.api"),
+    "no_init": "initrules.construct",
     **dict.fromkeys(("Finding", "RuleError", "Severity"), "initrules.errors"),
     **dict.fromkeys(("RuleSet", "from_text", "load"), "initrules.ruleset"),
 }

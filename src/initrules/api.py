@@ -67,6 +67,12 @@ class Plan:
         target = self.model if model is None else model
         return write_(target, self.data, seed=seed, sources=self.sources, device=device, snapshot=self.snapshot)
 
+    def materialize_(self, model: Any = None, *, seed: int = 0, device: str | torch.device = "cpu") -> Record:
+        """Give a model on the meta device memory on ``device`` and the values of the plan; see ``materialize_``."""
+        target = self.model if model is None else model
+        found = self.snapshot
+        return write_(target, self.data, seed=seed, sources=self.sources, device=device, snapshot=found, complete=True)
+
     def param_groups(self, lr: float, weight_decay: float = 0.0, model: Any = None) -> list[Group]:
         """Groups for a torch optimizer: each trainable parameter once, with ``lr`` times its scale.
 
@@ -113,6 +119,27 @@ def plan(
     opened = checkpoints.read(loaded, sources)
     with held_off():
         return Plan(planning.make(loaded, survey(model), opened.catalogs), model, opened, snapshot.take(model))
+
+
+def materialize_(
+    model: Any,
+    plan: Plan | str | os.PathLike[str] | RuleSet,
+    *,
+    device: str | torch.device = "cpu",
+    seed: int = 0,
+) -> Record:
+    """Give a model on the meta device memory on ``device``, and every parameter the value of the plan.
+
+    ``model``: built under ``torch.device("meta")`` or ``no_init(meta=True)``. ``plan``: a plan for it, or the
+    rules to plan it by. Tied parameters stay tied. Buffers on the meta device get the value of a rule, or
+    that of their owner's reset method; others are an error, because only the constructor knows them:
+    ``no_init(meta=True)`` keeps them as built. Raises ``RuleError`` before anything is changed.
+    """
+    made = plan if isinstance(plan, Plan) else _plan(model, plan)
+    return made.materialize_(model, seed=seed, device=device)
+
+
+_plan = plan  # where an argument has its name
 
 
 def apply_(

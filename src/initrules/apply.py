@@ -5,13 +5,15 @@ Everything that can fail is checked before the first write. This is the only mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from initrules import planning
+from initrules.actions import chain
 from initrules.collector import held_off
+from initrules.construct import any_undrawn, buffers_by_reset, is_undrawn
 from initrules.decision import Decision, Row
 from initrules.errors import ApplyError, Problems, RuleError
 from initrules.places import Place, half_wrapped, places_of, unwritable
@@ -32,6 +34,7 @@ def apply_(
     device: str | torch.device | None = None,
     on_row: Callable[[], None] | None = None,
     snapshot: Snapshot | None = None,
+    complete: bool = False,
 ) -> Record:
     """Write every decision of a plan into ``model``, in place.
 
@@ -39,7 +42,8 @@ def apply_(
     it is drawn from torch's own generator instead, and ``seed`` is not used. ``sources``: the
     checkpoints that ``load`` reads. ``device``: where a model on the meta device is materialised, by
     default the CPU. ``on_row`` is called after each write. ``snapshot``: of the model as it was planned;
-    without one the model is read again.
+    without one the model is read again. ``complete``: buffers on the meta device that no rule gives a
+    value get that of their owner's reset method.
     Raises ``Problems`` before the first write when anything can be known to fail, ``WriteError``
     when a write fails after that.
     """
@@ -50,11 +54,12 @@ def apply_(
     home = _usable(device or "cpu")
     with torch.inference_mode(mode=False), torch.no_grad(), held_off():
         writer = Writer(current, places, seed, sources)
-        problems = [*_plan_problems(current), *_problems(current, places)]
+        given = buffers_by_reset(current, places) if complete else {}
+        problems = [*_plan_problems(current), *_empty(current, places, given), *_problems(current, places)]
         problems = problems or writer.rehearsal()
         if problems:
             raise Problems(problems)
-        return writer.run(home, on_row or _nothing)
+        return writer.run(home, on_row or _nothing, given)
 
 
 def _usable(device: str | torch.device) -> torch.device:
@@ -110,16 +115,45 @@ def _plan_problems(planned: PlanData) -> Iterator[RuleError]:
         yield ApplyError(finding.message, finding.span, finding.hint)
 
 
+def _empty(planned: PlanData, places: Mapping[str, Place], given: Mapping[str, torch.Tensor]) -> Iterator[ApplyError]:
+    """Tensors that would hold nothing afterwards."""
+    on_meta = [row for row in planned.rows if row.parameter.device == "meta" and row.path not in given]
+    without = [row for row in on_meta if row.value is None or row.value.actions[0].name == "keep"]
+    for kind in (False, True):
+        paths = [row.path for row in without if row.parameter.buffer is kind]
+        if not paths:
+            continue
+        yield ApplyError(
+            f"{_counted(paths, 'buffer' if kind else 'parameter')} on the meta device, and no rule gives a value: "
+            f"{_some(paths)}",
+            hint="Build the model under 'initrules.no_init(meta=True)', which keeps buffers, or write a rule for them."
+            if kind
+            else "Add a rule or a default for them, or build the model on a real device.",
+        )
+    if any_undrawn():
+        bare = [row for row in planned.rows if row.value is None or _changes(row.value)]
+        left = [row.path for row in bare if is_undrawn(places[row.path].tensor())]
+        if left:
+            yield ApplyError(
+                f"{_counted(left, 'parameter')} built under 'no_init', and no rule gives a value: {_some(left)}",
+                hint="Add a rule or a default for them; 'keep' says that they were given one by other means.",
+            )
+
+
+def _changes(decision: Decision) -> bool:
+    return decision.writes and chain.keeps(decision.actions)
+
+
+def _counted(paths: Sequence[str], word: str) -> str:
+    return f"{len(paths)} {word}{'s' * (len(paths) != 1)}"
+
+
+def _some(paths: Sequence[str]) -> str:
+    return f"{', '.join(paths[:5])}{' ...' if len(paths) > 5 else ''}"
+
+
 def _problems(planned: PlanData, places: Mapping[str, Place]) -> Iterator[RuleError]:
     """Everything about the live tensors that would make a write fail."""
-    on_meta = [row for row in planned.rows if row.parameter.device == "meta"]
-    empty = [row.path for row in on_meta if row.value is None or row.value.actions[0].name == "keep"]
-    if empty:
-        yield ApplyError(
-            f"{len(empty)} tensors on the meta device have no value and no rule that gives one: {', '.join(empty[:5])}"
-            f"{' ...' if len(empty) > 5 else ''}",
-            hint="Add a rule or a default for them, or build the model on a real device.",
-        )
     for row in planned.rows:
         place = places[row.path]
         if row.value is not None and row.value.writes:

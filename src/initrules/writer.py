@@ -110,11 +110,14 @@ class Writer:
             hint = error.hint if isinstance(error, RuleError) else None
             yield ApplyError(f"'{row.path}' cannot be written: {_message(error)}", row.value.span, hint)
 
-    def run(self, device: torch.device, on_row: Callable[[], None]) -> Record:
+    def run(self, device: torch.device, on_row: Callable[[], None], given: Mapping[str, torch.Tensor]) -> Record:
+        """Write everything; ``given``: values for buffers on the meta device that no rule writes."""
         for row in self.planned.rows:
             if self.places[row.path].tensor().device.type == "meta":
                 with self._named(row):
                     materialise_(row, self.places, device)
+                    if row.path in given:
+                        self.places[row.path].tensor().copy_(given[row.path])
         with lanes(torch.get_num_threads()) if self._keyed else contextlib.nullcontext(Lanes(None)) as pool:
             for wave in _waves(self.order):
                 self._write_wave(wave, pool, on_row)
