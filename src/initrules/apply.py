@@ -62,6 +62,20 @@ def apply_(
         return writer.run(home, on_row or _nothing, given)
 
 
+def values(
+    model: Any, planned: PlanData, *, seed: int, sources: Sources = NO_SOURCES
+) -> Iterator[tuple[Row, torch.Tensor | Exception]]:
+    """Every value that a plan writes into ``model``, computed again; the model is not changed.
+
+    For keyed streams, one row at a time. A value that keeps what was there cannot be computed again and is
+    left out; the other parameters that it reads are computed too. Values come as they are before any
+    parametrization, on the parameter's device and in its dtype; an error stands for one that the user's own
+    code did not give. Raises ``ApplyError`` when this is not the model that was planned.
+    """
+    current = _same_decisions(model, planned, sources)
+    yield from Writer(current, places_of(model), seed, sources).values()
+
+
 def _usable(device: str | torch.device) -> torch.device:
     """The device, after making sure that it holds tensors."""
     try:

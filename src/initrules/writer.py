@@ -84,6 +84,7 @@ class Writer:
         self.order = in_order(planned.rows, planned.inventory, planned.rules)
         self._reset: dict[int, nn.Module] = {}
         self._tried: dict[str, torch.Tensor] | None = None  # what other parameters will be, while rehearsing
+        self._written = False  # whether the model has the plan's values already
         self.written: list[str] = []
         self.wrapped: list[str] = []
 
@@ -110,6 +111,48 @@ class Writer:
             hint = error.hint if isinstance(error, RuleError) else None
             yield ApplyError(f"'{row.path}' cannot be written: {_message(error)}", row.value.span, hint)
 
+    def values(self) -> Iterator[tuple[Row, torch.Tensor | Exception]]:
+        """Every value that depends on nothing found in the model, computed again from the plan and the seed.
+
+        They come as they are before any parametrization, a few of them in memory at a time. An error
+        stands for a value that could not be computed.
+        """
+        self._written = True
+        rows = [row for row in self.order if row.value is not None and not chain.keeps(row.value.actions)]
+        for wave in _waves(rows, _HELD):
+            found = self._recomputed(wave)
+            yield from ((row, found.pop(row.path)) for row in wave)
+
+    @torch.inference_mode(mode=False)
+    @torch.no_grad()
+    def _recomputed(self, wave: Sequence[Row]) -> dict[str, torch.Tensor | Exception]:
+        self._tried = {}
+        found: dict[str, torch.Tensor | Exception] = {}
+        with lanes(torch.get_num_threads()) if self._keyed else contextlib.nullcontext(Lanes(None)) as pool:
+            for row in wave:
+                self._recompute(row, pool, found)
+            pool.finish()
+        self._tried = None
+        return found
+
+    def _recompute(self, row: Row, pool: Lanes, found: dict[str, torch.Tensor | Exception]) -> None:
+        decision, place = row.value, self.places[row.path]
+        assert decision is not None
+
+        def compute() -> None:
+            try:
+                found[row.path] = self._value(row, decision, place)
+            except Exception as error:  # noqa: BLE001  # whatever the user's code raises
+                found[row.path] = error
+
+        if self._entrywise(row, decision) and row.target.padding is None:
+            found[row.path] = blank = torch.empty(row.parameter.shape, dtype=place.tensor().dtype)
+            decision.actions[0].write_(blank, row.target, self._draw(row, pool.fill))
+        elif self._keyed and _is_ours(decision) and not place.parametrized:
+            pool.call(compute)
+        else:
+            compute()
+
     def run(self, device: torch.device, on_row: Callable[[], None], given: Mapping[str, torch.Tensor]) -> Record:
         """Write everything; ``given``: values for buffers on the meta device that no rule writes."""
         for row in self.planned.rows:
@@ -119,7 +162,7 @@ class Writer:
                     if row.path in given:
                         self.places[row.path].tensor().copy_(given[row.path])
         with lanes(torch.get_num_threads()) if self._keyed else contextlib.nullcontext(Lanes(None)) as pool:
-            for wave in _waves(self.order):
+            for wave in _waves(self.order, _WAVE):
                 self._write_wave(wave, pool, on_row)
         for row in self.planned.rows:
             wrap = row.decisions.get("parametrize")
@@ -247,12 +290,18 @@ class Writer:
         place = self.places[path]
         if self._tried is not None:
             row = self.planned.row(path)
-            if row is not None and row.value is not None and row.value.writes:
+            if row is not None and row.value is not None and row.value.writes and not self._is_found(row, place):
                 if path not in self._tried:
                     self._tried[path] = self._value(row, row.value, place)
                 return self._tried[path]
         found: torch.Tensor = place.chain() if place.parametrized else place.tensor()
         return found
+
+    def _is_found(self, row: Row, place: Place) -> bool:
+        """Whether only the parameter itself tells its value: it was changed in place, or wrapped before."""
+        if not self._written or row.value is None:
+            return False
+        return chain.keeps(row.value.actions) or (place.parametrized and "parametrize" not in row.decisions)
 
     def _wrap(self, row: Row, decision: Decision) -> None:
         place = self.places[row.path]
@@ -276,12 +325,12 @@ def _must_be_tried(row: Row, place: Place) -> bool:
     return bool(names & {"formula", "load", "normalize", "parts"}) or (own and "reset" in names)
 
 
-def _waves(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """The rows in their order, cut before each that reads others, and where progress is worth a report."""
+def _waves(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
+    """The rows in their order, cut before each that reads others, and after about ``most`` elements."""
     wave: list[Row] = []
     elements = 0
     for row in rows:
-        if wave and (reads(row) or elements > _WAVE):
+        if wave and (reads(row) or elements > most):
             yield wave
             wave, elements = [], 0
         wave.append(row)
@@ -289,7 +338,8 @@ def _waves(rows: Sequence[Row]) -> Iterator[list[Row]]:
     yield wave
 
 
-_WAVE = 1 << 26  # elements: a quarter of a second
+_WAVE = 1 << 26  # elements: a quarter of a second, when progress is worth a report
+_HELD = 1 << 24  # elements: 64 MiB in float32
 
 
 def _is_ours(decision: Decision) -> bool:
