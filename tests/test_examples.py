@@ -15,7 +15,8 @@ from reference import ALL, REFERENCES, ROOT, Reference, example
 from support import isolation
 from writing import same
 
-NAMES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
+RUN_BY_TORCHRUN = {"fsdp"}  # see test_sharding.py
+NAMES = sorted({path.stem for path in (ROOT / "examples").glob("*.py")} - RUN_BY_TORCHRUN)
 BY_RULES = {reference.rules: reference for reference in REFERENCES}
 EVERY = [pytest.param(reference, id=reference.rules) for reference in REFERENCES]
 COMPLETE = ["gpt2", "phase2/env-small", "ppo", "ppo-humanoid", "resnet", "vit"]  # these leave no tensor out

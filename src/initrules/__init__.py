@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from initrules.construct import no_init
     from initrules.errors import Finding, RuleError, Severity
     from initrules.ruleset import RuleSet, from_text, load
+    from initrules.stage import Stage
 
 __all__ = [
     "Finding",
@@ -16,6 +17,7 @@ __all__ = [
     "RuleError",
     "RuleSet",
     "Severity",
+    "Stage",
     "apply_",
     "from_text",
     "load",
@@ -28,6 +30,7 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(("Plan", "apply_", "materialize_", "plan"), "initrules.api"),
     "no_init": "initrules.construct",
+    "Stage": "initrules.stage",
     **dict.fromkeys(("Finding", "RuleError", "Severity"), "initrules.errors"),
     **dict.fromkeys(("RuleSet", "from_text", "load"), "initrules.ruleset"),
 }

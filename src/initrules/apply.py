@@ -12,12 +12,14 @@ import torch
 
 from initrules import planning
 from initrules.actions import chain
+from initrules.agreement import disagreements, groups
 from initrules.collector import held_off
 from initrules.construct import any_undrawn, buffers_by_reset, is_undrawn
 from initrules.decision import Decision, Row
 from initrules.errors import ApplyError, Problems, RuleError
 from initrules.places import Place, half_wrapped, places_of, unwritable
 from initrules.planning import PlanData
+from initrules.sharding import is_sharded, meshes
 from initrules.snapshot import Snapshot
 from initrules.sources import NO_SOURCES, Sources
 from initrules.survey import survey
@@ -57,6 +59,10 @@ def apply_(
         given = buffers_by_reset(current, places) if complete else {}
         problems = [*_plan_problems(current), *_empty(current, places, given), *_problems(current, places)]
         problems = problems or writer.rehearsal()
+        together = groups(model, meshes(place.tensor() for place in places.values()))
+        if together:
+            trouble = problems[0].message if problems else None
+            problems += disagreements(together, seed, current.fingerprint(), trouble)
         if problems:
             raise Problems(problems)
         return writer.run(home, on_row or _nothing, given)
@@ -175,8 +181,18 @@ def _problems(planned: PlanData, places: Mapping[str, Place]) -> Iterator[RuleEr
             problem = unwritable(place, stored) or half_wrapped(row, places) or changed_before(row, row.value, stored)
             if problem:
                 yield ApplyError(f"'{row.path}' {problem}", row.value.span)
+            elif planned.rules.stream == "global" and is_sharded(stored):
+                yield ApplyError(
+                    f"'{row.path}' is sharded, and 'stream: global' draws whole tensors",
+                    row.value.span,
+                    "Use 'stream: keyed', or apply the plan before sharding.",
+                )
         wrap = row.decisions.get("parametrize")
-        if wrap is not None and wrap.writes:
+        if wrap is not None and wrap.writes and is_sharded(place.tensor()):
+            yield ApplyError(
+                f"'{row.path}' is sharded, and cannot be wrapped", wrap.span, "Apply the plan before sharding."
+            )
+        elif wrap is not None and wrap.writes:
             yield from _unwrappable(row, wrap, place)
 
 

@@ -21,7 +21,7 @@ from initrules.expression import Expression
 from initrules.filling import Bell, Even, Fill, Flat, blocks, write_
 from initrules.haar import orthogonal
 from initrules.resetting import reset_copy, seeded_globally
-from initrules.sections import whole
+from initrules.sharding import local
 from initrules.streams import stream_key, stream_of, words_
 
 
@@ -103,7 +103,8 @@ class KeyedDraw:
 
     def constant_(self, tensor: torch.Tensor, value: float) -> None:
         """Fill with one number."""
-        self._later(Fill(tensor, None, Even(value), whole(tensor.numel())))
+        here, section = local(tensor)
+        self._later(Fill(here, None, Even(value), section))
 
     def uniform_(self, tensor: torch.Tensor, low: float, high: float) -> None:
         """Fill with draws from U(low, high)."""
@@ -153,7 +154,8 @@ class KeyedDraw:
         self._later(self._request(torch.view_as_real(tensor) if tensor.is_complex() else tensor, law))
 
     def _request(self, tensor: torch.Tensor, law: Flat | Bell) -> Fill:
-        return Fill(tensor, stream_of(self._next_key()), law, whole(tensor.numel()))
+        here, section = local(tensor)
+        return Fill(here, stream_of(self._next_key()), law, section)
 
     def _next_key(self) -> int:
         slot = f"{self._slot}#{self._drawn}" if self._drawn else self._slot

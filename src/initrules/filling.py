@@ -77,7 +77,8 @@ class Fill:
         tensor = self.tensor
         if tensor.numel() > _SMALL or isinstance(self.law, Even):
             return tensor.numel() <= _SMALL
-        return tensor.dtype == torch.float32 and tensor.is_contiguous() and self.section.length >= tensor.numel()
+        plain = tensor.dtype == torch.float32 and tensor.is_contiguous()
+        return plain and self.section.is_start and self.section.length >= tensor.numel()
 
 
 def blocks(fill: Fill) -> Iterator[Fill]:

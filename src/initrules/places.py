@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from initrules.decision import Row
+from initrules.sharding import is_sharded, unknown_placement
 from initrules.survey import chains, modules_by_path
 
 
@@ -48,7 +49,8 @@ def places_of(model: Any) -> Mapping[str, Place]:
         if isinstance(module, nn.Module):
             prefix = f"{path}." if path else ""
             wrapped = dict(chains(module))
-            found.update((prefix + local, Place(module, local)) for local in (*module._parameters, *module._buffers))
+            tensors = (*module._parameters.items(), *module._buffers.items())
+            found.update((prefix + local, Place(module, local)) for local, tensor in tensors if tensor is not None)
             found.update((prefix + local, Place(module, local, parametrized=True)) for local in wrapped)
     return found
 
@@ -64,8 +66,11 @@ def unwritable(place: Place, tensor: torch.Tensor) -> str | None:
         return None  # the plan has said so
     if tensor.is_inference():
         return "was made in inference mode, so that it cannot be written"
-    if hasattr(tensor, "placements"):
-        return "is sharded (a DTensor), and only whole tensors can be written; apply the plan before sharding"
+    if is_sharded(tensor):
+        if place.parametrized:
+            return "is parametrized and sharded; apply the plan before sharding"
+        unknown = unknown_placement(tensor)
+        return f"is placed as {unknown}, which holds no elements of it" if unknown else None
     if tensor.layout != torch.strided:
         return f"is stored as {tensor.layout}, and only dense tensors can be written"
     if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)):
@@ -95,7 +100,10 @@ def half_wrapped(row: Row, places: Mapping[str, Place]) -> str | None:
 def materialise_(row: Row, places: Mapping[str, Place], device: torch.device) -> None:
     """Give a tensor on the meta device memory; all its names get the same one."""
     old = places[row.path].tensor()
-    made = torch.empty_strided(old.shape, old.stride(), dtype=old.dtype, device=device)
+    if is_sharded(old):
+        made = torch.empty_like(old, device=device)
+    else:
+        made = torch.empty_strided(old.shape, old.stride(), dtype=old.dtype, device=device)
     new = nn.Parameter(made, old.requires_grad) if isinstance(old, nn.Parameter) else made
     for name in row.parameter.names:
         places[name.path].replace(new)

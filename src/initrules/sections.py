@@ -18,9 +18,14 @@ class Section:
     starts: np.ndarray[Any, np.dtype[np.int64]]
     length: int
 
+    @property
+    def is_start(self) -> bool:
+        """Whether it is one run from the first element on."""
+        return len(self.starts) == 1 and self.starts[0] == 0
+
     def numbers(self, positions: np.ndarray[Any, np.dtype[np.int64]]) -> Words:
         """The numbers in the whole parameter of elements of this section, counted from its own start."""
-        runs, inside = np.divmod(positions, max(1, self.length)) if len(self.starts) > 1 else (0, positions)
+        runs, inside = np.divmod(positions, max(1, self.length)) if len(self.starts) != 1 else (0, positions)
         numbers: Words = np.add(self.starts[runs], inside).view(np.uint64)
         return numbers
 
@@ -40,13 +45,14 @@ def whole(count: int) -> Section:
     return Section(np.zeros(1, np.int64), count)
 
 
-def box(shape: Sequence[int], ranges: Sequence[tuple[int, int]]) -> Section:
-    """The elements of a box in a tensor of ``shape``, in row-major order; ``ranges``: (start, stop) by dimension."""
+def grid(shape: Sequence[int], indices: Sequence[np.ndarray[Any, np.dtype[np.int64]]]) -> Section:
+    """The elements of a tensor of ``shape`` at all combinations of ``indices``, one list for each dimension."""
     starts, length, stride = np.zeros(1, np.int64), 1, 1
-    for size, (low, high) in zip(reversed(shape), reversed(ranges), strict=True):
-        if len(starts) == 1 and length == stride:  # all that lies further in is taken whole
-            starts, length = starts + low * stride, (high - low) * stride
+    for size, index in zip(reversed(shape), reversed(indices), strict=True):
+        in_a_row = len(index) > 0 and bool((np.diff(index) == 1).all())
+        if len(starts) == 1 and length == stride and in_a_row:  # all that lies further in is taken whole
+            starts, length = starts + index[0] * stride, len(index) * stride
         else:
-            starts = (np.arange(low, high)[:, None] * stride + starts[None, :]).reshape(-1)
+            starts = (index[:, None] * stride + starts[None, :]).reshape(-1)
         stride *= size
     return Section(starts, length)

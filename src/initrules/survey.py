@@ -21,6 +21,7 @@ from initrules.errors import ModelError
 from initrules.expression import Scalar, Value
 from initrules.hooked import SpectralNormHook, WeightNormHook, hooks_of, stored_names
 from initrules.inventory import UNKNOWN_SHAPE, Inventory, Module, ModuleName, Parameter, ParameterName, TypeName
+from initrules.stage import Stage
 
 MAX_NAMES = 1_000_000
 MAX_LIST = 256
@@ -68,7 +69,7 @@ def _qualified_mro(kind: type) -> Iterator[str]:
 
 def root_entries(model: Any) -> dict[str, nn.Module] | None:
     """The modules of a dict or dataclass root by name; None for other roots."""
-    if isinstance(model, nn.Module):
+    if isinstance(model, nn.Module | Stage):
         return None
     if isinstance(model, Mapping):
         entries = list(model.items())
@@ -107,6 +108,9 @@ def modules_by_path(model: Any) -> Iterator[tuple[str, int | None, nn.Module]]:
 
     For a dict or dataclass root the first entry is ``("", None, model)`` itself.
     """
+    if isinstance(model, Stage):
+        yield from ((model.name(path), parent, module) for path, parent, module in modules_by_path(model.module))
+        return
     entries = root_entries(model)
     if entries is None and not isinstance(model, nn.Module):
         raise ModelError(

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from initrules.actions import chain
 from initrules.actions.base import Draw
+from initrules.agreement import owned_by_one, told
 from initrules.decision import Decision, Row
 from initrules.draw import Elsewhere, KeyedDraw, at_once
 from initrules.errors import ApplyError, RuleError
@@ -25,6 +27,7 @@ from initrules.places import Place, materialise_
 from initrules.planning import PlanData
 from initrules.resetting import seeded_globally
 from initrules.sequence import in_order, reads
+from initrules.sharding import clear_row_, gathered, is_sharded, put_, settle_shards_
 from initrules.sources import Sources
 from initrules.streams import stream_key
 from initrules.wrapping import is_finite, settle_, wrap_, write_through_
@@ -85,6 +88,7 @@ class Writer:
         self._reset: dict[int, nn.Module] = {}
         self._tried: dict[str, torch.Tensor] | None = None  # what other parameters will be, while rehearsing
         self._written = False  # whether the model has the plan's values already
+        self._turn = 0  # whose rank it is to compute a whole value
         self.written: list[str] = []
         self.wrapped: list[str] = []
 
@@ -161,6 +165,8 @@ class Writer:
                     materialise_(row, self.places, device)
                     if row.path in given:
                         self.places[row.path].tensor().copy_(given[row.path])
+        if any(is_sharded(place.tensor()) for place in self.places.values()):
+            settle_shards_({id(place.owner): place.owner for place in self.places.values()}.values())
         with lanes(torch.get_num_threads()) if self._keyed else contextlib.nullcontext(Lanes(None)) as pool:
             for wave in _waves(self.order, _WAVE):
                 self._write_wave(wave, pool, on_row)
@@ -207,7 +213,7 @@ class Writer:
 
     def _begin(self, row: Row, pool: Lanes, failures: dict[str, Exception]) -> None:
         """Write a row on some lane, or here where torch's generator or other people's code is needed."""
-        decision = row.value
+        decision, place = row.value, self.places[row.path]
         assert decision is not None
 
         def write() -> None:
@@ -217,8 +223,8 @@ class Writer:
                 failures[row.path] = error
 
         if self._entrywise(row, decision):
-            decision.actions[0].write_(self.places[row.path].tensor(), row.target, self._draw(row, pool.fill))
-        elif self._keyed and _is_ours(decision) and not self.places[row.path].parametrized:
+            decision.actions[0].write_(place.tensor(), row.target, self._draw(row, pool.fill))
+        elif self._keyed and _is_ours(decision) and not (place.parametrized or is_sharded(place.tensor())):
             pool.call(write)
         else:
             write()
@@ -237,18 +243,29 @@ class Writer:
     def _settle(self, row: Row, decision: Decision) -> None:
         stored = self.places[row.path].tensor()
         if row.target.padding is not None and self._entrywise(row, decision):
-            stored[row.target.padding] = 0
+            clear_row_(stored, row.target.padding)
         torch.autograd.graph.increment_version(stored)  # blocks are written behind autograd's back
         if _changes_in_place(decision):
             _CHANGES[stored] = (row.path, decision.actions, stored._version)
 
     def _write(self, row: Row, decision: Decision) -> None:
         place = self.places[row.path]
-        value = self._value(row, decision, place)
+        value = self._whole(row, decision, place)
         if place.parametrized:
             self._write_through(row, place.chain, value)
         else:
-            place.tensor().copy_(value)
+            put_(place.tensor(), value)
+
+    def _whole(self, row: Row, decision: Decision, place: Place) -> torch.Tensor:
+        """The new value, computed here or by the rank whose turn it is."""
+        stored = place.tensor()
+        if not (is_sharded(stored) and self._keyed and _is_ours(decision) and owned_by_one(stored)):
+            return self._value(row, decision, place)
+        if chain.keeps(decision.actions):
+            return self._value(row, decision, place)
+        self._turn += 1
+        owner = self._turn % dist.get_world_size()
+        return told(lambda: self._value(row, decision, place), stored, owner)
 
     def _write_through(self, row: Row, chain: Any, value: torch.Tensor) -> None:
         key = self._key(row, "parametrize")
@@ -263,7 +280,7 @@ class Writer:
         stored = place.tensor()
         value = self._blank(row, stored)
         if chain.keeps(decision.actions):
-            value.copy_(place.chain() if place.parametrized else stored)
+            value.copy_(place.chain() if place.parametrized else gathered(stored))
         chain.write_(decision.actions, value, row.target, self._draw(row))
         if row.target.padding is not None and not decision.actions[0].explicit:
             value[row.target.padding] = 0
@@ -294,7 +311,7 @@ class Writer:
                 if path not in self._tried:
                     self._tried[path] = self._value(row, row.value, place)
                 return self._tried[path]
-        found: torch.Tensor = place.chain() if place.parametrized else place.tensor()
+        found: torch.Tensor = place.chain() if place.parametrized else gathered(place.tensor())
         return found
 
     def _is_found(self, row: Row, place: Place) -> bool:
