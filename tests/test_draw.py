@@ -324,9 +324,9 @@ def test_matrix_routines_run_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> N
     found: list[int] = []
     original = torch.linalg.householder_product
 
-    def product(*arguments: Tensor) -> Any:
+    def product(*arguments: Tensor, **named: Tensor) -> Any:
         found.append(torch.get_num_threads())
-        return original(*arguments)
+        return original(*arguments, **named)
 
     before = torch.get_num_threads()
     monkeypatch.setattr(torch.linalg, "householder_product", product)

@@ -27,5 +27,6 @@ def orthogonal(normal: torch.Tensor, gain: float) -> torch.Tensor:
         leading = directions.diagonal().copy()
         pivots = leading + np.copysign(lengths, leading)
         directions /= pivots[:, None]
-        product: torch.Tensor = torch.linalg.householder_product(normal.mT, torch.from_numpy(np.abs(pivots) / lengths))
-        return product.mul_(torch.from_numpy(np.copysign(gain, -leading))).mT
+        columns = normal.mT  # as the routine wants them, so that it works in place
+        torch.linalg.householder_product(columns, torch.from_numpy(np.abs(pivots) / lengths), out=columns)
+        return columns.mul_(torch.from_numpy(np.copysign(gain, -leading))).mT

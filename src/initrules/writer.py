@@ -205,9 +205,13 @@ class Writer:
             if failures:
                 break
         pool.finish()
-        for row in begun:
-            if row.path not in failures:
-                self._done(row, on_row)
+        done = [row for row in begun if row.path not in failures]
+        stored = [self.places[row.path].tensor() for row in done]
+        torch.autograd.graph.increment_version(stored)  # blocks are written behind autograd's back
+        for row, tensor in zip(done, stored, strict=True):
+            self._settle(row, tensor)
+            self.written.append(row.path)
+            on_row()
         for path, error in failures.items():
             raise self._failure(path, error) from error
 
@@ -229,32 +233,35 @@ class Writer:
         else:
             write()
 
-    def _done(self, row: Row, on_row: Callable[[], None]) -> None:
-        assert row.value is not None
-        self._settle(row, row.value)
-        self.written.append(row.path)
-        on_row()
-
     def _entrywise(self, row: Row, decision: Decision) -> bool:
         """Whether each entry can be written where it is, without a second tensor."""
         one = len(decision.actions) == 1 and decision.actions[0].entrywise
         return self._keyed and one and not self.places[row.path].parametrized
 
-    def _settle(self, row: Row, decision: Decision) -> None:
-        stored = self.places[row.path].tensor()
-        if row.target.padding is not None and self._entrywise(row, decision):
+    def _settle(self, row: Row, stored: torch.Tensor) -> None:
+        assert row.value is not None
+        if row.target.padding is not None and self._entrywise(row, row.value):
             clear_row_(stored, row.target.padding)
-        torch.autograd.graph.increment_version(stored)  # blocks are written behind autograd's back
-        if _changes_in_place(decision):
-            _CHANGES[stored] = (row.path, decision.actions, stored._version)
+        if _changes_in_place(row.value):
+            _CHANGES[stored] = (row.path, row.value.actions, stored._version)
 
     def _write(self, row: Row, decision: Decision) -> None:
         place = self.places[row.path]
+        if self._has_room(row, decision, place):
+            self._value(row, decision, place, place.tensor())
+            return
         value = self._whole(row, decision, place)
         if place.parametrized:
             self._write_through(row, place.chain, value)
         else:
             put_(place.tensor(), value)
+
+    def _has_room(self, row: Row, decision: Decision, place: Place) -> bool:
+        """Whether the value can be made where it is to lie, so that it takes no second tensor."""
+        stored = place.tensor()
+        plain = stored.device.type == "cpu" and stored.dtype == _working(stored.dtype) and stored.is_contiguous()
+        ours = self._keyed and _is_ours(decision) and not chain.keeps(decision.actions)
+        return plain and ours and not (place.parametrized or is_sharded(stored) or reads(row))
 
     def _whole(self, row: Row, decision: Decision, place: Place) -> torch.Tensor:
         """The new value, computed here or by the rank whose turn it is."""
@@ -275,10 +282,10 @@ class Writer:
     def _key(self, row: Row, slot: str) -> int:
         return stream_key(self.seed, row.path, slot)
 
-    def _value(self, row: Row, decision: Decision, place: Place) -> torch.Tensor:
-        """The new value: drawn in working precision on the CPU, then cast to where it belongs."""
+    def _value(self, row: Row, decision: Decision, place: Place, room: torch.Tensor | None = None) -> torch.Tensor:
+        """The new value: drawn in working precision on the CPU, into ``room`` if there is any, then cast."""
         stored = place.tensor()
-        value = self._blank(row, stored)
+        value = self._blank(row, stored) if room is None else room
         if chain.keeps(decision.actions):
             value.copy_(place.chain() if place.parametrized else gathered(stored))
         chain.write_(decision.actions, value, row.target, self._draw(row))
