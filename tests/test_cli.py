@@ -12,6 +12,7 @@ from safetensors.torch import load_file, load_model
 
 from commands import PPO, ROOT, Result, run, shell
 from initrules import cli, ruleset
+from initrules.ruletest.schema import file_schema
 from initrules.schema import json_schema
 from support import isolated
 
@@ -329,6 +330,9 @@ def test_lint_of_a_broken_file_says_every_problem(tmp_path: Path, capsys: pytest
 
 def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(run(capsys, "schema").out) == json.loads(json.dumps(json_schema()))
+    assert json.loads(run(capsys, "schema", "--kind", "test").out) == json.loads(json.dumps(file_schema()))
+    assert json.loads(run(capsys, "schema", "--kind", "plan").out)["title"] == "initrules plan"
+    assert json.loads(run(capsys, "schema", "--kind", "inventory").out)["title"] == "initrules inventory"
 
 
 def test_new_writes_and_does_not_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

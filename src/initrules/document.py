@@ -97,8 +97,8 @@ def plain(node: Node) -> Plain:
             return {key.text: plain(value) for key, value in node.entries}
 
 
-def parse(text: str, file: str) -> MappingNode:
-    """Read one document whose top level is a mapping.
+def parse(text: str, file: str, *, first: str = "initrules: 1") -> MappingNode:
+    """Read one document whose top level is a mapping; ``first`` is the line that it should begin with.
 
     Raises ``Problems`` with every problem that can be found: one syntax error, or all duplicate
     keys, anchors, tags and cut-off expressions.
@@ -119,7 +119,7 @@ def parse(text: str, file: str) -> MappingNode:
         raise Problems([*builder.problems, error]) from None
     if builder.problems:
         raise Problems(builder.problems)
-    return _top_mapping(builder.root, file)
+    return _top_mapping(builder.root, file, first)
 
 
 def _unless_known(error: RuleError, problems: list[RuleError]) -> list[RuleError]:
@@ -136,7 +136,7 @@ def _too_large(file: str) -> RuleError:
     )
 
 
-def _top_mapping(root: Node | None, file: str) -> MappingNode:
+def _top_mapping(root: Node | None, file: str, first: str) -> MappingNode:
     if isinstance(root, MappingNode):
         return root
     found = "is empty" if root is None else "does not begin with a mapping of keys to values"
@@ -145,7 +145,7 @@ def _top_mapping(root: Node | None, file: str) -> MappingNode:
             DocumentSyntaxError(
                 f"the file {found}",
                 root.span if root else Span(file, 1, 1),
-                "Begin with the line 'initrules: 1'.",
+                f"Begin with the line '{first}'.",
             )
         ]
     )

@@ -16,7 +16,7 @@ import jsonschema
 from initrules.actions.table import BUILTIN, Tables
 from initrules.document import MappingNode, Node, ScalarNode, SequenceNode, plain
 from initrules.errors import RuleError, SchemaError, nearest, suggestion
-from initrules.schema import FORMAT_VERSION, NAME, VARIABLE, json_schema
+from initrules.schema import NAME, VARIABLE, json_schema
 from initrules.source import Span
 
 
@@ -25,7 +25,12 @@ def problems(root: MappingNode, tables: Tables = BUILTIN) -> list[tuple[RuleErro
 
     An unknown key spoils nothing beside it, so it comes without a node.
     """
-    validator = jsonschema.Draft202012Validator(json_schema(tables))
+    return departures(root, json_schema(tables))
+
+
+def departures(root: MappingNode, schema: Mapping[str, Any]) -> list[tuple[RuleError, Node | None]]:
+    """The same for documents of any schema that is made like that of rule files."""
+    validator = jsonschema.Draft202012Validator(dict(schema))
     index: dict[int, dict[str, tuple[ScalarNode, Node]]] = {}
     found: list[tuple[RuleError, Node | None]] = []
     for error in validator.iter_errors(plain(root)):
@@ -84,11 +89,11 @@ def _explain(error: Any, place: _Place) -> Iterator[RuleError]:
             message = f"unknown value of '{place.key.text}': {_found(place.node)}"
             yield SchemaError(message, place.span, suggestion(text, choices))
         case "const":
-            yield SchemaError(
-                f"the format version must be the number {FORMAT_VERSION}, not {_found(place.node)}",
-                place.span,
-                f"This program reads version {FORMAT_VERSION}: write 'initrules: {FORMAT_VERSION}'.",
-            )
+            yield _another_version(error.validator_value, place)
+        case "minimum" | "maximum":
+            least = error.validator == "minimum"
+            message = f"{place.value} must be {'at least' if least else 'at most'} {error.validator_value}"
+            yield SchemaError(f"{message}, not {_found(place.node)}", place.span, "Write a number in that range.")
         case "pattern":
             name = error.instance
             span = place.node.key_span(name) if isinstance(place.node, MappingNode) else place.span
@@ -105,6 +110,15 @@ def _explain(error: Any, place: _Place) -> Iterator[RuleError]:
             if place.key and place.key.text == "select":
                 hint = 'To select every module write "**".'
             yield SchemaError(f"{place.value} is empty", place.span, hint)
+
+
+def _another_version(wanted: int, place: _Place) -> SchemaError:
+    assert place.key is not None
+    return SchemaError(
+        f"the format version must be the number {wanted}, not {_found(place.node)}",
+        place.span,
+        f"This program reads version {wanted}: write '{place.key.text}: {wanted}'.",
+    )
 
 
 _NAMING = {
@@ -142,8 +156,9 @@ def _missing_keys(error: Any, place: _Place) -> Iterator[RuleError]:
         return
     span = key.span if key and not place.entry else place.span
     hint = "Add " + " and ".join(f"'{name}: ...'" for name in missing) + "."
-    if missing == ["initrules"]:
-        hint = f"Begin the file with 'initrules: {FORMAT_VERSION}'."
+    version = next((f"{name}: {properties[name]['const']}" for name in missing if "const" in properties[name]), None)
+    if version and len(missing) == 1:
+        hint = f"Begin the file with '{version}'."
     yield SchemaError(f"missing {noun}: {listed}", span, hint)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +60,28 @@ def _summary(rules: RuleSet, findings: Sequence[Finding]) -> str:
 
 
 @click.command()
-def schema() -> int:
-    """Print the JSON schema of rule files, for editors."""
-    from initrules import plugins  # noqa: PLC0415
+@click.option("--kind", type=click.Choice(["rules", "test", "plan", "inventory"]), default="rules", show_default=True,
+              help="Which files: rule files, test files, saved plans, or what 'record' writes.")  # fmt: skip
+def schema(kind: str) -> int:
+    """Print the JSON schema of a kind of file, for editors and other programs."""
+    click.echo(json.dumps(_schema(kind), indent=1))
+    return FINE
+
+
+def _schema(kind: str) -> Mapping[str, Any]:
+    from initrules import plugins, recording, saved  # noqa: PLC0415
+    from initrules.ruletest.schema import file_schema  # noqa: PLC0415
     from initrules.schema import json_schema  # noqa: PLC0415
 
-    click.echo(json.dumps(json_schema(plugins.tables()), indent=1))
-    return FINE
+    match kind:
+        case "plan":
+            return dict(saved.SCHEMA)
+        case "inventory":
+            return dict(recording.SCHEMA)
+        case "test":
+            return file_schema(plugins.tables())
+        case _:
+            return json_schema(plugins.tables())
 
 
 @click.command()

@@ -1,0 +1,1 @@
+"""Tests of rule files: ``*.initrules-test.yaml`` says what a plan must look like."""
