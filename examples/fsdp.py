@@ -45,13 +45,18 @@ class Tower(nn.Module):
         return scores
 
 
+def build() -> nn.Module:
+    """The model that the ranks share."""
+    return Tower()
+
+
 def main(folder: Path) -> None:
     """Build without memory, shard, write, train one step, save."""
     dist.init_process_group("gloo")
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
     with initrules.no_init(meta=True):
-        model = Tower()
-    for block in model.blocks:
+        model = build()
+    for block in model.get_submodule("blocks").children():
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
     record = initrules.materialize_(model, RULES, seed=0)
