@@ -2,8 +2,9 @@
 
 from initrules.report.data import as_json
 from initrules.report.explain import explain_text
-from initrules.report.notebook import plan_html_table
+from initrules.report.html import plan_html_table
 from initrules.report.text import LEAST_WIDTH, counts, findings_text, plan_text, plan_view
+from initrules.report.why import module_text, why_not_text
 
 __all__ = [
     "LEAST_WIDTH",
@@ -11,7 +12,9 @@ __all__ = [
     "counts",
     "explain_text",
     "findings_text",
+    "module_text",
     "plan_html_table",
     "plan_text",
     "plan_view",
+    "why_not_text",
 ]

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from initrules.actions.base import shown
 from initrules.decision import Decision, Row
-from initrules.errors import ModelError, printable, suggestion
+from initrules.errors import printable
 from initrules.naming import names_used
 from initrules.planning import PlanData
+from initrules.report.why import row_of
 from initrules.rules import Declaration
 from initrules.ruleset import RuleSet
 
@@ -17,11 +18,7 @@ _ORDER = {"set": 0, "parametrize": 1}
 
 def explain_text(plan: PlanData, name: str) -> str:
     """A dozen lines about one parameter. Raises ``ModelError`` when no parameter has that name."""
-    row = plan.row(name)
-    if row is None:
-        names = [n.path for one in plan.rows for n in one.parameter.names]
-        raise ModelError(f"no parameter is named '{name}'", hint=suggestion(name, names[:20_000]))
-    return "\n".join(printable(line) for line in _lines(plan, row))
+    return "\n".join(printable(line) for line in _lines(plan, row_of(plan, name)))
 
 
 def _lines(plan: PlanData, row: Row) -> Iterator[str]:

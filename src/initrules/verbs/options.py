@@ -31,16 +31,8 @@ def files(context: click.Context, option: click.Parameter, values: tuple[str, ..
 
 def rule_options(command: F) -> F:
     """The rule file and what changes it."""
-    return click.argument("rules")(_rule_changes(command))
-
-
-def several_rule_options(command: F) -> F:
-    """One rule file or several, and what changes them."""
-    return click.argument("rules", nargs=-1, required=True, metavar="RULES...")(_rule_changes(command))
-
-
-def _rule_changes(command: F) -> F:
     options = (
+        click.argument("rules"),
         click.option("--set", "variables", multiple=True, callback=pairs, metavar="VAR=VALUE",
                      help="Replace a variable of the rule file; repeatable."),
         click.option("--allow", multiple=True, metavar="FOLDER", type=click.Path(exists=True, file_okay=False),
@@ -78,12 +70,8 @@ def model_options(*, required: bool, device: str, recorded: bool = False) -> Cal
     return decorate
 
 
-SEED = click.IntRange(0, 2**64 - 1)
 FAIL_ON = click.option(
     "--fail-on", type=click.Choice([severity.value for severity in Severity]), default="error", show_default=True,
     help="Leave with code 1 when there is a finding this serious.",
 )  # fmt: skip
 FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
-PLAN_FORMAT = click.option(
-    "--format", "form", type=click.Choice(["table", "json", "html"]), default="table", show_default=True
-)

@@ -15,7 +15,6 @@ from rich.console import Console
 from initrules import __version__, planning, saved
 from initrules.errors import Severity, printable
 from initrules.ruleset import RuleSet
-from initrules.verbs import pages
 from initrules.verbs.building import (
     DRIFTED,
     FINDINGS,
@@ -27,7 +26,7 @@ from initrules.verbs.building import (
     rules_of,
     sources_of,
 )
-from initrules.verbs.options import FAIL_ON, PLAN_FORMAT, SEED, model_options, rule_options, several_rule_options
+from initrules.verbs.options import FAIL_ON, FORMAT, model_options, rule_options
 
 if TYPE_CHECKING:
     from initrules.planning import PlanData
@@ -38,47 +37,30 @@ _MOST_DRIFT = 20
 
 
 @click.command()
-@several_rule_options
+@rule_options
 @model_options(required=True, device="meta", recorded=True)
-@PLAN_FORMAT
-@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Default: standard output.")
-@click.option(
-    "--draw", type=SEED, metavar="SEED", help="With '--format html': show what apply would write, as histograms."
-)
+@FORMAT
 @FAIL_ON
-def plan(rules: tuple[str, ...], form: str, output: str | None, draw: int | None, fail_on: str, **options: Any) -> int:
-    """Show which parameter gets which value, by which rule, over which others.
-
-    Several RULES stand side by side, one column each.
-    """
+def plan(rules: str, form: str, fail_on: str, **options: Any) -> int:
+    """Show which parameter gets which value, by which rule, over which others."""
     from initrules import report  # noqa: PLC0415
 
-    if len(rules) > 1 and form != "html":
-        raise click.UsageError("Several rule sets are shown by '--format html'; 'diff' shows what differs.")
-    loaded = [rules_of(name, options) for name in rules]
-    inventory = inventory_of(options)
-    plans = [plan_of(one, inventory, options) for one in loaded]
-    if draw is not None:
-        pages.check_drawing(plans, form, options)
-    if form == "html":
-        pages.write(pages.page(plans, rules, draw, options), output)
-    elif form == "json":
-        pages.write(json.dumps(report.as_json(plans[0]), indent=1), output)
-    elif output:
-        pages.write(f"{report.plan_text(plans[0], width=_WIDE)}\n", output)
+    planned = plan_of(rules_of(rules, options), inventory_of(options), options)
+    if form == "json":
+        click.echo(json.dumps(report.as_json(planned), indent=1))
     else:
-        _show(plans[0])
-    return exit_code([finding for one in plans for finding in one.findings], fail_on)
+        _show(planned)
+    return exit_code(planned.findings, fail_on)
 
 
 @click.command()
 @rule_options
 @model_options(required=True, device="cpu")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Equal seeds give equal values.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Equal seeds give equal values."
+)
 @click.option("-o", "--output", required=True, metavar="FILE", help="A .safetensors file; written whole or not at all.")
-@click.option("--report", "page", metavar="FILE", type=click.Path(dir_okay=False),
-              help="A page with the plan and histograms of what was written.")  # fmt: skip
-def apply(rules: str, seed: int, output: str, page: str | None, **options: Any) -> int:
+def apply(rules: str, seed: int, output: str, **options: Any) -> int:
     """Build the model, write the plan into it, and save its state.
 
     RULES may be a plan that 'plan --format json' wrote: it is applied only if it is still true.
@@ -89,8 +71,6 @@ def apply(rules: str, seed: int, output: str, page: str | None, **options: Any) 
     from initrules.survey import survey  # noqa: PLC0415
 
     check_target(output)
-    if page is not None:
-        pages.check_target(page)
     loaded, then = _saved_or_new(rules, options)
     _seed_all(seed)  # what no rule touches is reproducible too
     model = model_of(options)
@@ -111,16 +91,7 @@ def apply(rules: str, seed: int, output: str, page: str | None, **options: Any) 
     for name in made.left_out:
         click.echo(f"warning '{printable(name)}' is no tensor and was left out", err=True)
     click.echo(f"{printable(output)}: {_written(planned, record)}, {made.size:,} bytes")
-    if page is not None:
-        pages.write(_report(model, planned, rules, options), page)
     return FINE
-
-
-def _report(model: Any, planned: PlanData, name: str, options: dict[str, Any]) -> str:
-    from initrules.held import held  # noqa: PLC0415
-    from initrules.report.html import plan_page  # noqa: PLC0415
-
-    return plan_page([planned], [name], title=pages.title_of(options), values=[held(model, planned.rows)])
 
 
 def _saved_or_new(rules: str, options: dict[str, Any]) -> tuple[RuleSet, Mapping[str, Any] | None]:
@@ -166,13 +137,25 @@ def _seed_all(seed: int) -> None:
 
 @click.command()
 @rule_options
-@click.argument("parameter")
+@click.argument("parameter", required=False)
+@click.option("--why-not", "rule", metavar="RULE", help="What each key of RULE says about PARAMETER instead.")
+@click.option("--module", "module", metavar="PATH", help="All parameters of a module, instead of PARAMETER.")
 @model_options(required=True, device="meta", recorded=True)
-def explain(rules: str, parameter: str, **options: Any) -> int:
+def explain(rules: str, parameter: str | None, rule: str | None, module: str | None, **options: Any) -> int:
     """Say why PARAMETER gets its value: the winner, the losers, the places."""
     from initrules import report  # noqa: PLC0415
 
-    click.echo(report.explain_text(plan_of(rules_of(rules, options), inventory_of(options), options), parameter))
+    if (parameter is None) == (module is None):
+        raise click.UsageError("give a PARAMETER or --module PATH")
+    if module is not None and rule is not None:
+        raise click.UsageError("--why-not asks about a PARAMETER, not about a module")
+    planned = plan_of(rules_of(rules, options), inventory_of(options), options)
+    if module is not None:
+        click.echo(report.module_text(planned, module))
+    elif rule is not None:
+        click.echo(report.why_not_text(planned, str(parameter), rule))
+    else:
+        click.echo(report.explain_text(planned, str(parameter)))
     return FINE
 
 
