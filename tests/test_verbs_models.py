@@ -74,7 +74,7 @@ def test_diff_as_data_and_as_a_comment(run: Run) -> None:
     assert data["versions"] == ["a.yaml", "b.yaml"]
     assert data["changes"][0]["sides"][1] == {"value": "orthogonal gain=2", "rule": "all", "place": "b.yaml:4:55"}
     comment = run("diff", "a.yaml", "b.yaml", "--model", MODEL, "--format", "md").out
-    sides = "orthogonal, all a.yaml:4:55 | orthogonal gain=2, all b.yaml:4:55"
+    sides = "`orthogonal`<br>`all a.yaml:4:55` | `orthogonal gain=2`<br>`all b.yaml:4:55`"
     assert f"| `{{critic,actor}}.0.weight ×2` | start | {sides} |" in comment
 
 

@@ -3,6 +3,7 @@
 from initrules.report.data import as_json
 from initrules.report.explain import explain_text
 from initrules.report.html import plan_html_table
+from initrules.report.markdown import plan_markdown
 from initrules.report.text import LEAST_WIDTH, counts, findings_text, plan_text, plan_view
 from initrules.report.why import module_text, why_not_text
 
@@ -14,6 +15,7 @@ __all__ = [
     "findings_text",
     "module_text",
     "plan_html_table",
+    "plan_markdown",
     "plan_text",
     "plan_view",
     "why_not_text",

@@ -11,8 +11,7 @@ from rich.console import Console
 from initrules.difference import Change, Side, tally
 from initrules.errors import printable
 from initrules.report.columns import Cell, table
-
-_LIMIT = 60_000  # characters of a pull-request comment
+from initrules.report.markdown import Table, code, document
 
 
 def text(versions: Sequence[str], changes: Sequence[Change], *, width: int = 140) -> str:
@@ -45,17 +44,8 @@ def markdown(versions: Sequence[str], changes: Sequence[Change]) -> str:
     """A table for a pull-request comment, cut with a count before it grows too long."""
     if not changes:
         return "No decision differs."
-    lines = [summary(changes), "", f"| parameter | what | {' | '.join(_escaped(name) for name in versions)} |",
-             f"|---|---|{'---|' * len(versions)}"]  # fmt: skip
-    size = sum(map(len, lines))
-    for position, change in enumerate(changes):
-        cells = [f"`{_escaped(_name(change))}`", _what(change.prop), *(_escaped(_line(side)) for side in change.sides)]
-        line = f"| {' | '.join(cells)} |"
-        if size + len(line) > _LIMIT - 100:
-            return "\n".join([*lines, "", f"and {len(changes) - position} more groups"])
-        lines.append(line)
-        size += len(line) + 1
-    return "\n".join(lines)
+    rows = tuple((code(_name(change)), _what(change.prop), *map(_line, change.sides)) for change in changes)
+    return document([summary(changes), Table(("parameter", "what", *map(code, versions)), rows, "groups")])
 
 
 def as_json(versions: Sequence[str], changes: Sequence[Change]) -> dict[str, Any]:
@@ -98,8 +88,4 @@ def _said(side: Side | None) -> list[str]:
 
 
 def _line(side: Side | None) -> str:
-    return ", ".join(piece.strip() for piece in _said(side))
-
-
-def _escaped(text_: str) -> str:
-    return text_.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return "<br>".join(code(piece.strip()) for piece in _said(side)) if side else "does not exist"

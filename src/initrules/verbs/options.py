@@ -74,4 +74,8 @@ FAIL_ON = click.option(
     "--fail-on", type=click.Choice([severity.value for severity in Severity]), default="error", show_default=True,
     help="Leave with code 1 when there is a finding this serious.",
 )  # fmt: skip
-FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+
+
+def formats(*names: str) -> Callable[[F], F]:
+    """The option ``--format`` with these choices, the first being the default."""
+    return click.option("--format", "form", type=click.Choice(names), default=names[0], show_default=True)

@@ -26,7 +26,7 @@ from initrules.verbs.building import (
     rules_of,
     sources_of,
 )
-from initrules.verbs.options import FAIL_ON, FORMAT, model_options, rule_options
+from initrules.verbs.options import FAIL_ON, formats, model_options, rule_options
 
 if TYPE_CHECKING:
     from initrules.planning import PlanData
@@ -39,18 +39,31 @@ _MOST_DRIFT = 20
 @click.command()
 @rule_options
 @model_options(required=True, device="meta", recorded=True)
-@FORMAT
+@formats("table", "json", "md", "github", "sarif")
 @FAIL_ON
 def plan(rules: str, form: str, fail_on: str, **options: Any) -> int:
     """Show which parameter gets which value, by which rule, over which others."""
-    from initrules import report  # noqa: PLC0415
-
     planned = plan_of(rules_of(rules, options), inventory_of(options), options)
-    if form == "json":
-        click.echo(json.dumps(report.as_json(planned), indent=1))
+    if form != "table":
+        click.echo(_in_words(form, planned, fail_on))
     else:
         _show(planned)
     return exit_code(planned.findings, fail_on)
+
+
+def _in_words(form: str, planned: PlanData, fail_on: str) -> str:
+    """A plan in one of the formats that are text."""
+    from initrules import report  # noqa: PLC0415
+    from initrules.report.findings import as_format  # noqa: PLC0415
+
+    match form:
+        case "json":
+            return json.dumps(report.as_json(planned), indent=1)
+        case "md":
+            return report.plan_markdown(planned)
+        case _:
+            summary = report.counts(planned)
+            return as_format(form, planned.findings, planned.rules.files, fail_on=fail_on, summary=summary)
 
 
 @click.command()

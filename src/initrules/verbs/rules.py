@@ -13,7 +13,7 @@ import click
 from initrules.errors import ApplyError, Finding, RuleError, Severity, printable
 from initrules.ruleset import RuleSet
 from initrules.verbs.building import FINE, exit_code, inventory_of, model_of, plan_of, rules_of
-from initrules.verbs.options import FAIL_ON, FORMAT, model_options, rule_options
+from initrules.verbs.options import FAIL_ON, formats, model_options, rule_options
 
 _PLAIN = ("error", "warning", "note")  # what a summary calls the severities
 
@@ -21,7 +21,7 @@ _PLAIN = ("error", "warning", "note")  # what a summary calls the severities
 @click.command()
 @rule_options
 @model_options(required=False, device="meta", recorded=True)
-@FORMAT
+@formats("table", "json", "md", "github", "sarif", "junit")
 @FAIL_ON
 def lint(rules: str, form: str, fail_on: str, **options: Any) -> int:
     """Check a rule file by itself, or against a model."""
@@ -30,26 +30,29 @@ def lint(rules: str, form: str, fail_on: str, **options: Any) -> int:
     try:
         loaded = rules_of(rules, options)
     except RuleError as error:
-        if form == "json":
-            _print_json([problem.finding() for problem in error.problems])
+        found = [problem.finding() for problem in error.problems]
+        if form != "table":
+            _print(form, found, [rules], fail_on=fail_on, summary=f"{rules}: {len(found)} problems")
         raise
     findings = [*lints.file_findings(loaded)]
     if options["model"] or options["inventory"]:
         findings += plan_of(loaded, inventory_of(options), options).findings
     findings.sort(key=lambda finding: finding.severity.rank)
-    if form == "json":
-        _print_json(findings)
-    else:
+    if form == "table":
         for finding in findings:
             click.echo(report.findings_text([finding]))
         click.echo(_summary(loaded, findings))
+    else:
+        _print(form, findings, loaded.files, fail_on=fail_on, summary=_summary(loaded, findings))
     return exit_code(findings, fail_on)
 
 
-def _print_json(findings: Sequence[Finding]) -> None:
-    from initrules.report.data import finding_json  # noqa: PLC0415
+def _print(form: str, findings: Sequence[Finding], files: Sequence[str], *, fail_on: str, summary: str) -> None:
+    from initrules.report.findings import as_format  # noqa: PLC0415
 
-    click.echo(json.dumps([finding_json(finding) for finding in findings], indent=1))
+    made = as_format(form, findings, files, fail_on=fail_on, summary=summary)
+    if made:
+        click.echo(made)
 
 
 def _summary(rules: RuleSet, findings: Sequence[Finding]) -> str:
