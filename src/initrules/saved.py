@@ -15,39 +15,76 @@ from initrules.planning import PlanData
 from initrules.report.data import PLAN_VERSION, as_json
 
 _KEY = "initrules-plan"
-_DECISION = {
-    "type": "object",
-    "required": ["rule", "value", "written", "place"],
-    "properties": {
-        "rule": {"type": "string"},
-        "place": {"type": "string"},
-        "written": {"type": "string"},
-        "value": {"type": "array", "items": {"type": "object"}},
-    },
-}
+_TEXT, _TEXTS = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
+_COUNT, _FANS = {"type": "integer", "minimum": 0}, {"type": "array", "items": {"type": "integer"}, "minItems": 2}
+_PLACE = {"type": "string", "description": "file:line:column"}
+
+
+def _record(required: str, **properties: Any) -> dict[str, Any]:
+    """A mapping; ``required``: names with blanks between them."""
+    return {"type": "object", "required": required.split(), "properties": properties}
+
+
+def _list(of: Any) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+_DECISION = _record(
+    "rule value written place",
+    rule=_TEXT,
+    place=_PLACE,
+    written={"type": "string", "description": "the value as the file has it"},
+    value=_list({"type": "object", "description": "one evaluated action, its arguments by name"}),
+    lost=_list(_record("rule place written reason", rule=_TEXT, place=_PLACE, written=_TEXT, reason=_TEXT)),
+    lock={"type": "boolean"},
+)
+_PARAMETER = _record(
+    "name shape dtype decisions",
+    name={"type": "string", "description": "the canonical name"},
+    names={"type": "array", "items": _TEXT, "description": "every name, where there are several"},
+    shape=_list({"type": "integer"}),
+    dtype=_TEXT,
+    decisions={"type": "object", "additionalProperties": _DECISION,
+               "description": "by property: set, parametrize, and the options of optimize"},
+    buffer={"type": "boolean"},
+    frozen={"type": "boolean"},
+    parametrized=_TEXTS,
+    fans={**_FANS, "description": "fan_in and fan_out that the value was computed from"},
+    torch_fans={**_FANS, "description": "what torch.nn.init would have read, where that differs"},
+    mean={"type": "number"},
+    std={"type": "number"},
+)  # fmt: skip
+_RULE = _record(
+    "rule place tier claimed won taken",
+    rule=_TEXT, place=_PLACE, tier={"enum": ["default", "rule", "lock"]}, claimed=_COUNT, won=_COUNT,
+    taken={"type": "object", "additionalProperties": _COUNT, "description": "how many each other rule decides"},
+)  # fmt: skip
+_TRANSFER = _record(
+    "source taken refused left without",
+    source=_TEXT, taken={"type": "object", "additionalProperties": _TEXT},
+    refused={"type": "object", "additionalProperties": _TEXT}, left=_TEXTS, without=_TEXTS,
+)  # fmt: skip
+FINDING_SCHEMA = _record(
+    "code severity message",
+    code=_TEXT, severity={"enum": ["error", "warning", "info"]}, message=_TEXT, place=_PLACE, hint=_TEXT, rule=_TEXT,
+    parameters=_TEXTS,
+)  # fmt: skip
 SCHEMA: Mapping[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "initrules plan",
-    "type": "object",
-    "required": [_KEY, "fingerprint", "files", "parameters"],
-    "properties": {
-        _KEY: {"const": PLAN_VERSION},
-        "fingerprint": {"type": "string"},
-        "files": {"type": "array", "items": {"type": "string"}},
-        "parameters": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name", "shape", "dtype", "decisions"],
-                "properties": {
-                    "name": {"type": "string"},
-                    "shape": {"type": "array", "items": {"type": "integer"}},
-                    "dtype": {"type": "string"},
-                    "decisions": {"type": "object", "additionalProperties": _DECISION},
-                },
-            },
-        },
-    },
+    **_record(
+        f"{_KEY} fingerprint files parameters",
+        **{_KEY: {"const": PLAN_VERSION, "description": "format version"}},
+        fingerprint={"type": "string", "description": "equal plans have equal ones"},
+        model={"type": "string", "description": "fingerprint of the inventory"},
+        files=_TEXTS,
+        stream={"enum": ["keyed", "global"]},
+        variables={"type": "object", "additionalProperties": {"type": ["string", "array"], "items": _TEXT}},
+        parameters=_list(_PARAMETER),
+        rules=_list(_RULE),
+        transfers=_list(_TRANSFER),
+        findings=_list(FINDING_SCHEMA),
+    ),
 }
 
 
