@@ -425,3 +425,25 @@ def test_a_class_of_a_package_is_a_factory(tmp_path: Path, capsys: pytest.Captur
     done = run(capsys, "plan", file(tmp_path, ALL), *words)
     assert done.code == 0
     assert "2 parameters, 2 ● written" in done.out
+
+
+# lint of several files
+
+
+def test_lint_of_several_files_tells_each_and_all_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = file(tmp_path, "initrules: 1\nrules: 3\n")
+    done = run(capsys, "lint", "rules/ppo.yaml", bad, "rules/gpt2.yaml")
+    assert (done.code, [line.split(":")[0] for line in done.out.splitlines()]) == (
+        2,
+        ["rules/ppo.yaml", "rules/gpt2.yaml"],
+    )
+    assert done.err.startswith(f"{bad}:2:8: the value of 'rules' must be a list")
+    found = json.loads(run(capsys, "lint", "rules/ppo.yaml", bad, "--format", "json").out)
+    assert [one["code"] for one in found] == ["schema"]
+
+
+def test_lint_passes_over_other_files_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = file(tmp_path, "services: {}\n")
+    assert run(capsys, "lint", other, "--skip-others") == Result(0, "", "")
+    assert run(capsys, "lint", other).code == 2
+    assert run(capsys, "lint", tmp_path / "none.yaml", "--skip-others").code == 2

@@ -3,48 +3,85 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from initrules.errors import ApplyError, Finding, RuleError, Severity, printable
+from initrules.errors import ApplyError, Finding, Problems, RuleError, Severity, printable
 from initrules.ruleset import RuleSet
 from initrules.verbs.building import FINE, exit_code, inventory_of, model_of, plan_of, rules_of
-from initrules.verbs.options import FAIL_ON, formats, model_options, rule_options
+from initrules.verbs.options import FAIL_ON, formats, model_options, several_rule_options
+
+if TYPE_CHECKING:
+    from initrules.inventory import Inventory
 
 _PLAIN = ("error", "warning", "note")  # what a summary calls the severities
 
 
 @click.command()
-@rule_options
+@several_rule_options
 @model_options(required=False, device="meta", recorded=True)
 @formats("table", "json", "md", "github", "sarif", "junit")
+@click.option(
+    "--skip-others", is_flag=True, help="Pass over YAML files without the key 'initrules', as hooks give them."
+)
 @FAIL_ON
-def lint(rules: str, form: str, fail_on: str, **options: Any) -> int:
-    """Check a rule file by itself, or against a model."""
+def lint(rules: tuple[str, ...], form: str, fail_on: str, *, skip_others: bool, **options: Any) -> int:
+    """Check rule files by themselves, or against a model."""
+    chosen = [name for name in rules if not (skip_others and _is_other(name))]
+    looked_at = _Looked([], [], [], [])
+    inventory = inventory_of(options) if chosen and (options["model"] or options["inventory"]) else None
+    for name in chosen:
+        try:
+            _lint_one(rules_of(name, options), inventory, options, looked_at, told=form == "table")
+        except RuleError as error:
+            looked_at.problems.append(error)
+            looked_at.files.append(name)
+            looked_at.summaries.append(f"{printable(name)}: {len(error.problems)} problems")
+    broken = Problems(looked_at.problems)
+    found = [*(one.finding() for one in broken.problems), *looked_at.findings]
+    if form != "table":
+        _print(form, found, looked_at.files, fail_on=fail_on, summary="; ".join(looked_at.summaries))
+    if looked_at.problems:
+        raise broken
+    return exit_code(found, fail_on)
+
+
+class _Looked(NamedTuple):
+    """What ``lint`` has seen so far."""
+
+    files: list[str]
+    findings: list[Finding]
+    summaries: list[str]
+    problems: list[RuleError]
+
+
+def _lint_one(
+    loaded: RuleSet, inventory: Inventory | None, options: dict[str, Any], seen: _Looked, *, told: bool
+) -> None:
     from initrules import lints, report  # noqa: PLC0415
 
-    try:
-        loaded = rules_of(rules, options)
-    except RuleError as error:
-        found = [problem.finding() for problem in error.problems]
-        if form != "table":
-            _print(form, found, [rules], fail_on=fail_on, summary=f"{rules}: {len(found)} problems")
-        raise
     findings = [*lints.file_findings(loaded)]
-    if options["model"] or options["inventory"]:
-        findings += plan_of(loaded, inventory_of(options), options).findings
+    if inventory is not None:
+        findings += plan_of(loaded, inventory, options).findings
     findings.sort(key=lambda finding: finding.severity.rank)
-    if form == "table":
-        for finding in findings:
-            click.echo(report.findings_text([finding]))
-        click.echo(_summary(loaded, findings))
-    else:
-        _print(form, findings, loaded.files, fail_on=fail_on, summary=_summary(loaded, findings))
-    return exit_code(findings, fail_on)
+    seen.summaries.append(_summary(loaded, findings))
+    seen.findings.extend(finding for finding in findings if finding not in seen.findings)
+    seen.files.extend(file for file in loaded.files if file not in seen.files)
+    for line in (*map(report.findings_text, ([one] for one in findings)), seen.summaries[-1]) if told else ():
+        click.echo(line)
+
+
+def _is_other(name: str) -> bool:
+    """Whether a file is readable and has no line that begins with the key of rule files."""
+    try:
+        return not re.search(r"^initrules\s*:", Path(name).read_text(encoding="utf-8"), re.MULTILINE)
+    except (OSError, ValueError):
+        return False
 
 
 def _print(form: str, findings: Sequence[Finding], files: Sequence[str], *, fail_on: str, summary: str) -> None:
