@@ -102,7 +102,22 @@ def _call(action: type[Any], noun: str) -> Schema:
 def _calls(table: Table, noun: str, aliases: Mapping[str, str], *types: str) -> Schema:
     properties = {name: _call(action, name) for name, action in table.items()}
     properties |= {alias: properties[name] for alias, name in aliases.items() if name in properties}
-    return {**_mapping(noun, properties), "type": ["string", "object", *types], "minProperties": 1, "maxProperties": 1}
+    return {
+        **_mapping(noun, properties), "type": ["string", "object", *types], "minProperties": 1, "maxProperties": 1,
+        "defaultSnippets": [_snippet(action) for action in table.values()],
+    }  # fmt: skip
+
+
+def _snippet(action: type[Any]) -> Schema:
+    """What an editor writes for an action where a value is wanted: its name, or the arguments that it needs.
+
+    ``defaultSnippets`` is an extension that language servers know and validators pass over.
+    """
+    known = arguments(action)
+    groups: tuple[tuple[str, ...], ...] = getattr(action, "together", ())
+    needed = [*(name for name, argument in known.items() if argument.required), *(groups[0] if groups else ())]
+    body: Any = {action.name: {name: f"${place}" for place, name in enumerate(needed, 1)}} if needed else action.name
+    return {"label": action.name, "description": inspect.getdoc(action) or "", "body": body}
 
 
 def _rule(tables: Tables, *, default: bool) -> Schema:

@@ -31,8 +31,16 @@ def files(context: click.Context, option: click.Parameter, values: tuple[str, ..
 
 def rule_options(command: F) -> F:
     """The rule file and what changes it."""
+    return click.argument("rules")(_rule_changes(command))
+
+
+def several_rule_options(command: F) -> F:
+    """One rule file or several, and what changes them."""
+    return click.argument("rules", nargs=-1, required=True, metavar="RULES...")(_rule_changes(command))
+
+
+def _rule_changes(command: F) -> F:
     options = (
-        click.argument("rules"),
         click.option("--set", "variables", multiple=True, callback=pairs, metavar="VAR=VALUE",
                      help="Replace a variable of the rule file; repeatable."),
         click.option("--allow", multiple=True, metavar="FOLDER", type=click.Path(exists=True, file_okay=False),
