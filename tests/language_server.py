@@ -50,6 +50,14 @@ def installed() -> Path:
     return home / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
 
 
+# What the editor says it can show.
+_ABLE = {
+    "completion": {"completionItem": {"documentationFormat": ["markdown"], "snippetSupport": True}},
+    "hover": {"contentFormat": ["markdown"]},
+    "publishDiagnostics": {},
+}
+
+
 class Server:
     """One running server with one document open at a time."""
 
@@ -110,9 +118,7 @@ def running(folder: Path) -> Iterator[Server]:
     words = [str(NODE), str(installed()), "--stdio"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         server = Server(process)
-        server.ask("initialize", processId=None, rootUri=folder.as_uri(), capabilities={
-            "textDocument": {"completion": {"completionItem": {"documentationFormat": ["markdown"], "snippetSupport": True}},
-                             "hover": {"contentFormat": ["markdown"]}, "publishDiagnostics": {}}})  # fmt: skip
+        server.ask("initialize", processId=None, rootUri=folder.as_uri(), capabilities={"textDocument": _ABLE})
         server.notify("initialized")
         try:
             yield server
