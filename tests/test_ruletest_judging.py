@@ -202,6 +202,19 @@ def test_it_holds(entry: str) -> None:
             id="nothing to draw",
         ),
         pytest.param(
+            "{params: 0.weight, mean: 1 / (fan_in - 4)}",
+            [
+                (
+                    "0.weight",
+                    "mean",
+                    "a number",
+                    "none",
+                    ("the expected value cannot be computed: '1 / (fan_in - 4)' divides by zero",),
+                )
+            ],
+            id="no number here",
+        ),
+        pytest.param(
             "{rule: base, wins: 4, loses: 0}",
             [("rule 'base'", "wins", "4", "3", (FATE,)), ("rule 'base'", "loses", "0", "1", (FATE,))],
             id="rule",

@@ -108,8 +108,11 @@ class Judge:
             yield from self._value(asked, row, prop, wanted)
         yield from _states(asked, row)
         yield from _rules(asked, row)
-        if asked.drawn:
-            yield from self._statistics(asked, row)
+        try:
+            yield from self._statistics(asked, row) if asked.drawn else ()
+        except EvaluationError as error:
+            because = (f"the expected value cannot be computed: {error.message}",)
+            yield _Miss(row, _first_statistic(asked), "a number", "none", because)
 
     def _value(self, asked: OfParameters, row: Row, prop: str, wanted: Wanted) -> Iterator[_Miss]:
         key = prop if prop in {"set", "parametrize"} else "optimize"
@@ -141,8 +144,7 @@ class Judge:
         """For each statistic the first seed with which it is off."""
         because = because_of(row, "set")
         if row.value is None or row.parameter.lazy:
-            key = next(key for key in ("std", "mean", "range") if getattr(asked.drawn, key))
-            yield _Miss(row, key, "a value to draw", "no rule that gives one", because)
+            yield _Miss(row, _first_statistic(asked), "a value to draw", "no rule that gives one", because)
             return
         draws = [self.draw(row, seed) for seed in range(asked.drawn.seeds)]
         for key, near in (("std", asked.drawn.std), ("mean", asked.drawn.mean)):
@@ -260,6 +262,10 @@ def _states(asked: OfParameters, row: Row) -> Iterator[_Miss]:
     kept = row.value is not None and not row.value.writes
     if asked.kept is not None and asked.kept != kept:
         yield _Miss(row, "kept", "kept by a rule" if asked.kept else "not kept by a rule", told, because)
+
+
+def _first_statistic(asked: OfParameters) -> str:
+    return next(key for key in ("std", "mean", "range") if getattr(asked.drawn, key))
 
 
 def _rules(asked: OfParameters, row: Row) -> Iterator[_Miss]:
