@@ -62,7 +62,7 @@ def test_a_plan_is_looked_at_and_applied(rules: Path) -> None:
     assert plan.explain("bias").splitlines()[1] == "  starts as 7   (mean 7, std 0)"
     assert str(plan).startswith("   parameter")
     assert repr(plan) == "<Plan: 2 parameters, 2 ● written, 0 = kept, 0 ○ without a rule>"
-    assert plan._repr_html_().startswith("<table>")
+    assert plan._repr_html_().startswith('<div class="initrules"><style>')
     assert plan.to_dict()["initrules-plan"] == 1
     assert torch.equal(model.weight, before)
     record = plan.apply_(seed=3)

@@ -15,9 +15,12 @@ from initrules.actions.table import Table
 from initrules.apply import apply_ as write_
 from initrules.collector import held_off
 from initrules.decision import Row
-from initrules.errors import ActionError, Finding
+from initrules.errors import ActionError, ApplyError, Finding
 from initrules.groups import Group, param_groups
+from initrules.held import drawn, held
 from initrules.planning import PlanData
+from initrules.report.html import plan_page
+from initrules.report.page_data import Values
 from initrules.ruleset import RuleSet
 from initrules.snapshot import Snapshot
 from initrules.sources import NO_SOURCES, Sources
@@ -84,6 +87,23 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as versioned, sorted, JSON-ready data."""
         return report.as_json(self.data)
+
+    def to_html(self, *, draw: int | None = None, held_by: Any = None) -> str:
+        """The plan as a page: one file that needs no network.
+
+        ``draw``: a seed; histograms show what ``apply_`` would write with it, computed without
+        writing. ``held_by``: a model whose present values are shown instead, after ``apply_`` for
+        example. Raises ``ApplyError`` for ``draw`` with ``stream: global``.
+        """
+        values: list[Values | None] = [None if held_by is None else held(held_by, self.rows)]
+        if draw is not None:
+            if self.data.rules.stream == "global":
+                raise ApplyError(
+                    "a global stream depends on all that was drawn before",
+                    hint="Call apply_, and show what the model holds: to_html(held_by=model).",
+                )
+            values = [drawn(self.model, self.data, seed=draw, sources=self.sources)]
+        return plan_page([self.data], [self.data.rules.files[-1]], title=type(self.model).__name__, values=values)
 
     def __str__(self) -> str:
         return report.plan_text(self.data)

@@ -70,7 +70,12 @@ _SAME = {"zeros": "0", "ones": "1"}  # two spellings of one value
 
 def _essence(side: Side | None) -> str | None:
     """What counts as a difference: the value, not the rule that gives it nor how it is written."""
-    return None if side is None else _SAME.get(side.summary, side.summary)
+    return None if side is None else essence(side.summary)
+
+
+def essence(summary: str) -> str:
+    """A value in the one spelling that is compared: ``zeros`` is ``0``."""
+    return _SAME.get(summary, summary)
 
 
 def tally(found: Sequence[Change]) -> Mapping[str, int]:

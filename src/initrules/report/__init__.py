@@ -2,8 +2,8 @@
 
 from initrules.report.data import as_json
 from initrules.report.explain import explain_text
-from initrules.report.html import plan_html_table
 from initrules.report.markdown import plan_markdown
+from initrules.report.notebook import plan_html_table
 from initrules.report.text import LEAST_WIDTH, counts, findings_text, plan_text, plan_view
 from initrules.report.why import module_text, why_not_text
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,3 +69,16 @@ def exit_code(findings: Sequence[Finding], fail_on: str) -> int:
     """1 when there is a finding at least as serious as asked for, else 0."""
     limit = Severity(fail_on).rank
     return FINDINGS if any(finding.severity.rank <= limit for finding in findings) else FINE
+
+
+@contextlib.contextmanager
+def progress(word: str, planned: PlanData) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, when that is a terminal, of as many steps as the plan writes parameters."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        total = sum(1 for row in planned.rows if row.value is not None and row.value.writes)
+        task = bar.add_task(word, total=total)
+        yield lambda: bar.advance(task)

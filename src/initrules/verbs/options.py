@@ -78,6 +78,7 @@ def model_options(*, required: bool, device: str, recorded: bool = False) -> Cal
     return decorate
 
 
+SEED = click.IntRange(0, 2**64 - 1)
 FAIL_ON = click.option(
     "--fail-on", type=click.Choice([severity.value for severity in Severity]), default="error", show_default=True,
     help="Leave with code 1 when there is a finding this serious.",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from rich.console import Console
 from initrules import __version__, planning, saved
 from initrules.errors import Severity, printable
 from initrules.ruleset import RuleSet
+from initrules.verbs import pages
 from initrules.verbs.building import (
     DRIFTED,
     FINDINGS,
@@ -23,10 +23,11 @@ from initrules.verbs.building import (
     inventory_of,
     model_of,
     plan_of,
+    progress,
     rules_of,
     sources_of,
 )
-from initrules.verbs.options import FAIL_ON, formats, model_options, rule_options
+from initrules.verbs.options import FAIL_ON, SEED, formats, model_options, rule_options, several_rule_options
 
 if TYPE_CHECKING:
     from initrules.planning import PlanData
@@ -37,18 +38,37 @@ _MOST_DRIFT = 20
 
 
 @click.command()
-@rule_options
+@several_rule_options
 @model_options(required=True, device="meta", recorded=True)
-@formats("table", "json", "md", "github", "sarif")
+@formats("table", "json", "md", "github", "sarif", "html")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Default: standard output.")
+@click.option(
+    "--draw", type=SEED, metavar="SEED", help="With '--format html': show what apply would write, as histograms."
+)
 @FAIL_ON
-def plan(rules: str, form: str, fail_on: str, **options: Any) -> int:
-    """Show which parameter gets which value, by which rule, over which others."""
-    planned = plan_of(rules_of(rules, options), inventory_of(options), options)
-    if form != "table":
-        click.echo(_in_words(form, planned, fail_on))
+def plan(rules: tuple[str, ...], form: str, output: str | None, draw: int | None, fail_on: str, **options: Any) -> int:
+    """Show which parameter gets which value, by which rule, over which others.
+
+    Several RULES stand side by side, one column each.
+    """
+    from initrules import report  # noqa: PLC0415
+
+    if len(rules) > 1 and form != "html":
+        raise click.UsageError("Several rule sets are shown by '--format html'; 'diff' shows what differs.")
+    loaded = [rules_of(name, options) for name in rules]
+    inventory = inventory_of(options)
+    plans = [plan_of(one, inventory, options) for one in loaded]
+    if draw is not None:
+        pages.check_drawing(plans, form, options)
+    if form == "html":
+        pages.write(pages.page(plans, rules, draw, options), output)
+    elif form != "table":
+        pages.write(_in_words(form, plans[0], fail_on), output)
+    elif output:
+        pages.write(f"{report.plan_text(plans[0], width=_width())}\n", output)
     else:
-        _show(planned)
-    return exit_code(planned.findings, fail_on)
+        _show(plans[0])
+    return exit_code([finding for one in plans for finding in one.findings], fail_on)
 
 
 def _in_words(form: str, planned: PlanData, fail_on: str) -> str:
@@ -69,11 +89,11 @@ def _in_words(form: str, planned: PlanData, fail_on: str) -> str:
 @click.command()
 @rule_options
 @model_options(required=True, device="cpu")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Equal seeds give equal values."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Equal seeds give equal values.")
 @click.option("-o", "--output", required=True, metavar="FILE", help="A .safetensors file; written whole or not at all.")
-def apply(rules: str, seed: int, output: str, **options: Any) -> int:
+@click.option("--report", "page", metavar="FILE", type=click.Path(dir_okay=False),
+              help="A page with the plan and histograms of what was written.")  # fmt: skip
+def apply(rules: str, seed: int, output: str, page: str | None, **options: Any) -> int:
     """Build the model, write the plan into it, and save its state.
 
     RULES may be a plan that 'plan --format json' wrote: it is applied only if it is still true.
@@ -84,6 +104,8 @@ def apply(rules: str, seed: int, output: str, **options: Any) -> int:
     from initrules.survey import survey  # noqa: PLC0415
 
     check_target(output)
+    if page is not None:
+        pages.check_target(page)
     loaded, then = _saved_or_new(rules, options)
     _seed_all(seed)  # what no rule touches is reproducible too
     model = model_of(options)
@@ -97,14 +119,23 @@ def apply(rules: str, seed: int, output: str, **options: Any) -> int:
     if planned.errors:
         click.echo("nothing was written", err=True)
         return FINDINGS
-    with _progress(sum(1 for row in planned.rows if row.value is not None and row.value.writes)) as advance:
+    with progress("writing", planned) as advance:
         record = apply_(model, planned, seed=seed, sources=sources, on_row=advance)
     metadata = {"initrules": __version__, "initrules.seed": str(seed), "initrules.plan": record.fingerprint}
     made = save(model, output, metadata)
     for name in made.left_out:
         click.echo(f"warning '{printable(name)}' is no tensor and was left out", err=True)
     click.echo(f"{printable(output)}: {_written(planned, record)}, {made.size:,} bytes")
+    if page is not None:
+        pages.write(_report(model, planned, rules, options), page)
     return FINE
+
+
+def _report(model: Any, planned: PlanData, name: str, options: dict[str, Any]) -> str:
+    from initrules.held import held  # noqa: PLC0415
+    from initrules.report.html import plan_page  # noqa: PLC0415
+
+    return plan_page([planned], [name], title=pages.title_of(options), values=[held(model, planned.rows)])
 
 
 def _saved_or_new(rules: str, options: dict[str, Any]) -> tuple[RuleSet, Mapping[str, Any] | None]:
@@ -180,17 +211,10 @@ def _show(planned: PlanData) -> None:
     if console.is_terminal:
         console.print(report.plan_view(planned), width=max(console.width, report.LEAST_WIDTH), crop=False)
     else:
-        columns = os.environ.get("COLUMNS", "")
-        width = int(columns) if columns.isascii() and columns.isdigit() and len(columns) < 6 else 0
-        click.echo(report.plan_text(planned, width=width or _WIDE))
+        click.echo(report.plan_text(planned, width=_width()))
 
 
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr, when that is a terminal."""
-    from rich.progress import Progress  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("writing", total=total)
-        yield lambda: bar.advance(task)
+def _width() -> int:
+    """Of output that is not a terminal."""
+    columns = os.environ.get("COLUMNS", "")
+    return (int(columns) if columns.isascii() and columns.isdigit() and len(columns) < 6 else 0) or _WIDE
