@@ -15,8 +15,10 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 _NEEDED = "the page is tested in Chromium, which is not installed; on Debian: apt-get install chromium chromium-driver"
+PATIENCE = 20  # seconds
 _TWO_FRAMES = "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"  # after which all is drawn
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-device-scale-factor=1")
 
@@ -73,6 +75,7 @@ class Tab:
         box = self.one("#filter")
         box.clear()
         box.send_keys(text)
+        WebDriverWait(self.driver, PATIENCE).until(lambda _: not self.js("return initrules.waits()"))
 
     def rows(self) -> list[str]:
         """The patterns of the rows."""

@@ -19,6 +19,7 @@ class Page {
     this.tree = new Tree(model);
     this.tree.openSome(OPEN_AT_FIRST);
     this.view = "tree";
+    this.waiting = null;
     this.box = document.getElementById("filter");
     this.status = document.getElementById("status");
     this.panel = document.getElementById("panel");
@@ -85,6 +86,7 @@ class Page {
 
   filtered() {
     clearTimeout(this.waiting);
+    this.waiting = null;
     const differs = this.differences.checked ? (slot) => this.model.differs(slot) : null;
     let found = null;
     this.note = "";
@@ -205,6 +207,8 @@ const page = new Page(model);
 
 /** For scripts and tests: which module paths and parameter names a filter finds, and each row's pattern. */
 window.initrules = {
+  /** Whether the filter box was typed into and not yet used. */
+  waits: () => page.waiting !== null,
   find(text) {
     const found = filter(model, text);
     if (!found) return null;
