@@ -129,6 +129,8 @@ X = torch.ones(1, 2)
     pytest.param(NET, {"0": X}, [Call("0", LAYER, (X,), {})], id="unless its keys are paths"),
     pytest.param(NET, {"0": {"input": X}}, [Call("0", LAYER, (), {"input": X})], id="named arguments by path"),
     pytest.param({"net": NET, "no": None}, {"net": (X,)}, [Call("net", NET, (X,), {})], id="a dict of modules"),
+    pytest.param(Two(NET, None), {"actor": X, "critic": X}, [Call("actor", NET, (X,), {})], id="one of them left out"),
+    pytest.param({"net": NET, "no": None}, {"net": X, "no": X}, [Call("net", NET, (X,), {})], id="of a dict too"),
     pytest.param(Two(NET, None), {"actor.0": X}, [Call("actor.0", LAYER, (X,), {})], id="a dataclass of modules"),
     pytest.param(torch.compile(NET, backend="eager"), X, [Call("", NET, (X,), {})], id="without wrappers"),
 ])  # fmt: skip

@@ -29,7 +29,7 @@ def wrapped() -> Any:
 
 
 def recomputed(model: Any, plan: PlanData, seed: int, sources: Sources | None = None) -> dict[str, Tensor | Exception]:
-    return {row.path: value for row, value in values(model, plan, seed=seed, sources=sources or Sources({}))}
+    return {row.path: value for row, value in values(places_of(model), plan, seed=seed, sources=sources or Sources({}))}
 
 
 def rules(*entries: str) -> str:

@@ -5,31 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from initrules.api import Plan, apply_, materialize_, plan
+    from initrules.api import Plan, apply_, materialize_, plan, verify
     from initrules.construct import no_init
     from initrules.errors import Finding, RuleError, Severity
+    from initrules.replicas import digests
     from initrules.ruleset import RuleSet, from_text, load
     from initrules.stage import Stage
+    from initrules.verdict import Problem, Verification
 
 __all__ = [
     "Finding",
     "Plan",
+    "Problem",
     "RuleError",
     "RuleSet",
     "Severity",
     "Stage",
+    "Verification",
     "apply_",
+    "digests",
     "from_text",
     "load",
     "materialize_",
     "no_init",
     "plan",
+    "verify",
 ]
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(("Plan", "apply_", "materialize_", "plan"), "initrules.api"),
+    **dict.fromkeys(("Plan", "apply_", "materialize_", "plan", "verify"), "initrules.api"),
+    "digests": "initrules.replicas",
     "no_init": "initrules.construct",
+    **dict.fromkeys(("Problem", "Verification"), "initrules.verdict"),
     "Stage": "initrules.stage",
     **dict.fromkeys(("Finding", "RuleError", "Severity"), "initrules.errors"),
     **dict.fromkeys(("RuleSet", "from_text", "load"), "initrules.ruleset"),

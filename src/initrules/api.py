@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from initrules import planning, plugins, report, ruleset, snapshot
+from initrules import planning, plugins, report, ruleset, snapshot, verification
 from initrules import sources as checkpoints
 from initrules.actions.table import Table
 from initrules.apply import apply_ as write_
@@ -25,6 +25,7 @@ from initrules.ruleset import RuleSet
 from initrules.snapshot import Snapshot
 from initrules.sources import NO_SOURCES, Sources
 from initrules.survey import stored_by_path, survey
+from initrules.verdict import Verification
 from initrules.writer import Record
 
 
@@ -157,6 +158,27 @@ def materialize_(
     """
     made = plan if isinstance(plan, Plan) else _plan(model, plan)
     return made.materialize_(model, seed=seed, device=device)
+
+
+def verify(
+    model: Any,
+    plan: Plan | str | os.PathLike[str] | RuleSet,
+    inputs: Any = None,
+    seed: int | None = None,
+    *,
+    before: Mapping[str, str] | None = None,
+) -> Verification:
+    """Check that ``model`` has the values that a plan gives it, and the outputs that its rules expect.
+
+    ``plan``: the plan, or the rules to make it by. ``seed``: that of ``apply_``; each value is then computed again
+    and compared. Without it, for a model that another program initialised, values are tested statistically: a
+    correct model has an error once in a million. ``inputs``: what the root's ``forward`` takes (a tensor, a tuple,
+    a mapping of named arguments), or a mapping from paths of modules to such; the file's ``expect`` is checked on
+    them in train and eval mode. ``before``: ``digests`` of the model before it was initialised, which show what
+    was never written. The model is left as it is. In a process group all ranks call this together.
+    """
+    made = plan if isinstance(plan, Plan) else _plan(model, plan)
+    return verification.verify(model, made.data, seed=seed, sources=made.sources, inputs=inputs, before=before)
 
 
 _plan = plan  # where an argument has its name

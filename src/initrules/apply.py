@@ -69,17 +69,15 @@ def apply_(
 
 
 def values(
-    model: Any, planned: PlanData, *, seed: int, sources: Sources = NO_SOURCES
+    places: Mapping[str, Place], planned: PlanData, *, seed: int, sources: Sources = NO_SOURCES
 ) -> Iterator[tuple[Row, torch.Tensor | Exception]]:
-    """Every value that a plan writes into ``model``, computed again; the model is not changed.
+    """Every value that a plan writes, computed again; the model, of which these are the ``places``, is not changed.
 
     For keyed streams, one row at a time. A value that keeps what was there cannot be computed again and is
     left out; the other parameters that it reads are computed too. Values come as they are before any
-    parametrization, on the parameter's device and in its dtype; an error stands for one that the user's own
-    code did not give. Raises ``ApplyError`` when this is not the model that was planned.
+    parametrization and in the parameter's dtype; an error stands for one that the user's own code did not give.
     """
-    current = _same_decisions(model, planned, sources)
-    yield from Writer(current, places_of(model), seed, sources).values()
+    yield from Writer(planned, places, seed, sources).values()
 
 
 def _usable(device: str | torch.device) -> torch.device:

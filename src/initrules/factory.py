@@ -45,6 +45,35 @@ def build(spec: str, arguments: Mapping[str, Any], *, device: str = "meta") -> A
     return model
 
 
+def example_inputs(spec: str | None, model: str) -> Any:
+    """What a function of the user's gives to run the model on, on the CPU; what it prints goes to stderr.
+
+    ``spec``: as for a factory; None for the function ``example_inputs`` beside the model's factory, if there is one.
+    Returns None when there is not. Raises ``ModelError`` when it fails.
+    """
+    where, name = _split(spec) if spec is not None else (_split(model)[0], "example_inputs")
+    folder = Path(where).resolve().parent if where.endswith(".py") else Path.cwd()
+    with _on_stderr(), _back_here(), _importable(folder):
+        if spec is None and not _has(where, name):
+            return None
+        found = _attribute(where, name)
+        if not callable(found):
+            return found
+        try:
+            with torch.device("cpu"):
+                return found()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            hint = "It is called without arguments; '--inputs file.py:function' names another."
+            raise ModelError(f"the inputs '{where}:{name}' raised {_said(error)}", hint=hint) from error
+
+
+def _has(where: str, name: str) -> bool:
+    module = _from_file(where) if where.endswith(".py") else _run(where, lambda: importlib.import_module(where))
+    return getattr(module, name, None) is not None
+
+
 def _call(spec: str, factory: Any, arguments: Mapping[str, Any], device: str) -> Any:
     if not callable(factory):
         raise ModelError(f"'{spec}' is a {type(factory).__name__}, not a function that builds a model")

@@ -226,6 +226,8 @@ class _Reader:
                 hint = "Write {output: PATH, near: ...} or {gradient: PATH, reaches: true}."
                 self.problems.append(SchemaError("an expectation needs either 'output' or 'gradient'", node.span, hint))
                 continue
+            if self._sound(node) and all(key.text in EXPECTATION for key, _ in node.entries):
+                self.problems += _misplaced(node, kinds[0].text)
             patterns = [self._path(item) for item in self._scalars(node.get(kinds[0].text))]
             values = {key.text: self._expected(value) for key, value in node.entries if self._has_value(key, value)}
             yield Expectation(kinds[0].text, tuple(p for p in patterns if p), values, kinds[0].span)
@@ -286,6 +288,29 @@ class _Reader:
         calls = self._try(lambda: read_value(prop, value, self.tables), nothing)
         if pattern and calls:
             yield Declaration(prop, pattern, calls, value.span, spelled(value))
+
+
+_BELONGS = {
+    "output": ("through", "within", "near", "tolerance", "varies"),
+    "gradient": ("reaches", "after"),
+}
+_SAYS = {"output": ("within", "near", "varies"), "gradient": ("reaches",)}  # one of these at least
+
+
+def _misplaced(node: MappingNode, kind: str) -> list[RuleError]:
+    """Keys that say nothing about an output, or about a gradient; and when none says anything."""
+    other = "gradient" if kind == "output" else "output"
+    found: list[RuleError] = [
+        SchemaError(f"'{key.text}' belongs to an expectation of '{other}'", key.span, "Leave it out.")
+        for key, _ in node.entries
+        if key.text in _BELONGS[other]
+    ]
+    if not found and not any(node.get(key) for key in _SAYS[kind]):
+        choices = " or ".join(f"'{key}'" for key in _SAYS[kind])
+        found.append(SchemaError(f"the expectation says nothing about '{kind}'", node.span, f"Add {choices}."))
+    if node.get("tolerance") and not node.get("near"):
+        found.append(SchemaError("a tolerance without 'near'", node.key_span("tolerance"), "Add 'near'."))
+    return found
 
 
 def _is_true(node: Node | None) -> bool:

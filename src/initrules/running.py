@@ -37,6 +37,8 @@ class Call:
 def calls_of(model: Any, inputs: Any) -> tuple[Call, ...]:
     """The calls that example inputs ask for. Raises ``ModelError`` when they name no module."""
     modules = {path: module for path, _, module in modules_by_path(model) if isinstance(module, nn.Module)}
+    if isinstance(inputs, Mapping):  # a model may go without some of its modules
+        inputs = {path: given for path, given in inputs.items() if path not in _left_out(model)}
     if isinstance(inputs, Mapping) and inputs and all(path in modules for path in inputs):
         return tuple(_call(path, modules[path], given) for path, given in inputs.items())
     if "" in modules:
@@ -47,7 +49,17 @@ def calls_of(model: Any, inputs: Any) -> tuple[Call, ...]:
     unknown = [str(path) for path in inputs if path not in modules]
     if not unknown:
         raise ModelError("the inputs are an empty dict", hint=hint)
-    raise ModelError(f"the inputs are for '{unknown[0]}', which is no module", hint=suggestion(unknown[0], modules))
+    entries = [path for path in modules if "." not in path]
+    raise ModelError(f"the inputs are for '{unknown[0]}', which is no module", hint=suggestion(unknown[0], entries))
+
+
+def _left_out(model: Any) -> frozenset[str]:
+    """The entries of a dict or dataclass of modules that are None."""
+    if isinstance(model, nn.Module):
+        return frozenset()
+    if isinstance(model, Mapping):
+        return frozenset(str(name) for name, value in model.items() if value is None)
+    return frozenset(field.name for field in dataclasses.fields(model) if getattr(model, field.name) is None)
 
 
 def _call(path: str, module: nn.Module, given: Any) -> Call:

@@ -154,6 +154,7 @@ EXPECTATION: Mapping[str, Schema] = MappingProxyType(
         "varies": {"type": "boolean"},
         "modes": _many({"enum": ["train", "eval"]}, minItems=1),
         "reaches": {"type": "boolean"},
+        "after": {"type": ["integer", "string"]},
     }
 )
 

@@ -18,6 +18,7 @@ from initrules.evaluation import Catalog
 from initrules.presets import PREFIX
 from initrules.rules import CheckpointSource
 from initrules.ruleset import RuleSet
+from initrules.source import Span
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -69,6 +70,24 @@ def read(rules: RuleSet, given: Mapping[str, Any] | None = None) -> Sources:
     if problems:
         raise Problems(problems)
     return Sources(tensors)
+
+
+def state_dict(file: str, key: str | None = None) -> Tensors:
+    """The tensors of a .safetensors file, or of what ``torch.save`` wrote; ``key``: below this entry only.
+
+    Raises ``SourceError``.
+    """
+    if not Path(file).is_file():
+        raise SourceError(f"there is no file '{file}'", hint="The path is relative to the current folder.")
+    return _opened(Path(file), CheckpointSource("weights", file, key, Span(file, 1, 1)))
+
+
+def metadata(file: str) -> Mapping[str, str]:
+    """What a .safetensors file says about itself; nothing for other files."""
+    if Path(file).suffix != ".safetensors":
+        return {}
+    with safe_open(file, framework="pt") as opened:
+        return dict(opened.metadata() or {})
 
 
 def _used(rules: RuleSet) -> set[str]:

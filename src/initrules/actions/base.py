@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
+from initrules.actions.law import Law
 from initrules.evaluation import Missing
 from initrules.expression import Expression
 from initrules.fans import Fans, Target
@@ -105,6 +106,20 @@ class Action(ABC):
         """Expected mean and std of the entries, or None when they are not known beforehand."""
         del target
         return None
+
+    def law(self, target: Target) -> Law | None:
+        """How each entry is distributed by itself, or None where they are not drawn one by one."""
+        del target
+        return None
+
+    def transformed_law(self, law: Law) -> Law | None:
+        """What a transform makes of the law before it, or None when that is not known."""
+        del law
+        return None
+
+    def is_fixed(self) -> bool:
+        """Whether the value follows from the arguments and from what it reads, without any drawing."""
+        return False
 
     def transformed(self, moments: Moments) -> Moments | None:
         """What a transform makes of the moments before it, or None when that is not known."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initrules.actions.base import Action, Draw, Moments
+from initrules.actions.law import Law
 from initrules.actions.transform import Repeat
 from initrules.fans import Target
 
@@ -43,6 +44,19 @@ def moments(actions: Sequence[Action], target: Target) -> Moments | None:
     for action in actions[1:]:
         found = action.transformed(found) if found is not None else None
     return found
+
+
+def law(actions: Sequence[Action], target: Target) -> Law | None:
+    """How each entry is distributed after a whole chain, when that is known."""
+    found = actions[0].law(targets(actions, target)[0]) if actions else None
+    for action in actions[1:]:
+        found = action.transformed_law(found) if found is not None else None
+    return found
+
+
+def is_fixed(actions: Sequence[Action]) -> bool:
+    """Whether nothing in a chain is drawn."""
+    return all(action.is_fixed() for action in actions)
 
 
 def write_(actions: Sequence[Action], tensor: torch.Tensor, target: Target, draw: Draw) -> None:

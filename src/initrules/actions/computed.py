@@ -52,6 +52,10 @@ class Literal(Action):
         mean = math.fsum(numbers) / max(1, len(numbers))
         return Moments(mean, math.sqrt(math.fsum((n - mean) ** 2 for n in numbers) / max(1, len(numbers))))
 
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
+
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Copy the numbers."""
         del target, draw
@@ -121,6 +125,10 @@ class Formula(Action):
         if parsed.names & {"x", "module", "parts"} or target.numel > _CHECKED:
             return None
         return infinities(formula.finite(formula.compute(parsed, None, target.shape, {})), self.value)
+
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Compute into ``tensor``."""

@@ -46,6 +46,10 @@ class Copy(Action):
         """The other parameter."""
         return (self.of,)
 
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
+
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Copy."""
         del target
@@ -83,6 +87,10 @@ class Load(Action):
         if dtype.startswith("complex") and not target.dtype.startswith("complex"):
             return f"'{self.tensor}' of '{self.source}' is {dtype}, this parameter {target.dtype}"
         return None
+
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Copy from the checkpoint."""

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from initrules.actions import law
 from initrules.actions.base import Action, Draw, Moments, choice, flag, number
+from initrules.actions.law import Law
 from initrules.fans import Target
 from initrules.precision import is_floating, largest
 
@@ -67,6 +69,11 @@ class Uniform(Action):
         low, high = self.limits
         return Moments((low + high) / 2, (high - low) / math.sqrt(12))
 
+    def law(self, target: Target) -> Law:
+        """U(low, high)."""
+        del target
+        return law.uniform(*self.limits)
+
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Draw into ``tensor``."""
         del target
@@ -94,6 +101,11 @@ class Normal(Action):
         """Mean ``mean``, std ``std``."""
         del target
         return Moments(self.mean, self.std)
+
+    def law(self, target: Target) -> Law:
+        """N(mean, std²)."""
+        del target
+        return law.normal(self.mean, self.std)
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Draw into ``tensor``."""
@@ -185,6 +197,11 @@ class TruncNormal(Action):
         low, high = self.limits
         unit = cut_moments(max(-40.0, (low - self.mean) / self.spread), min(40.0, (high - self.mean) / self.spread))
         return Moments(self.mean + self.spread * unit.mean, self.spread * unit.std)
+
+    def law(self, target: Target) -> Law:
+        """What remains after the cut."""
+        del target
+        return law.cut_normal(self.mean, self.spread, *self.limits)
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Draw into ``tensor``."""

@@ -28,6 +28,10 @@ class Zeros(Action):
         del target
         return Moments(0.0, 0.0)
 
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
+
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Fill with 0."""
         del target
@@ -48,6 +52,10 @@ class Ones(Action):
         """Mean 1, std 0."""
         del target
         return Moments(1.0, 0.0)
+
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Fill with 1."""
@@ -82,6 +90,10 @@ class Constant(Action):
         """Mean ``value``, std 0."""
         del target
         return Moments(float(self.value), 0.0)
+
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Fill with ``value``."""

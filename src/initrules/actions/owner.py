@@ -75,6 +75,10 @@ class Output(Action):
         del target
         return Moments(self.bias(), 0.0)
 
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
+
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Fill with the bias."""
         del target, draw

@@ -83,6 +83,11 @@ class Parts(Action):
         piece = target.slice(part.dim, part.start, part.stop)
         return replace(piece, beside=tuple(one.name for one in self.split(target)))
 
+    def pieces(self, target: Target) -> Iterator[tuple[Part, tuple[Any, ...], Target]]:
+        """Each part of this target with the actions that fill it and what they work on."""
+        for part in self.split(target):
+            yield part, self.actions_of(part) or (), self._piece(target, part)
+
     def _needs(self, part: Part) -> set[str]:
         """The parts whose values a part is computed from."""
         reads = chain.reads(self.actions_of(part) or ())
@@ -118,6 +123,10 @@ class Parts(Action):
     def keeps(self) -> bool:
         """Whether a part is left as it is."""
         return any(chain.keeps(actions) for actions in (*dict(self.named).values(), self.each or ()))
+
+    def is_fixed(self) -> bool:
+        """Whether every part is."""
+        return all(chain.is_fixed(actions) for actions in (*dict(self.named).values(), self.each or ()))
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Fill part by part, in their order along the dimension; what others read comes before them."""

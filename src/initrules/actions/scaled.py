@@ -7,8 +7,10 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from initrules.actions import law
 from initrules.actions.base import Action, Draw, Moments, choice, number
 from initrules.actions.drawn import TruncNormal, not_drawable, too_large
+from initrules.actions.law import Law
 from initrules.evaluation import Missing
 from initrules.fans import Fans, Target
 from initrules.gains import recommended_gain
@@ -67,6 +69,15 @@ class FanScaled(Action):
     def moments(self, target: Target) -> Moments:
         """Mean 0 and the std."""
         return Moments(0.0, self.std(target))
+
+    def law(self, target: Target) -> Law:
+        """By the shape of the distribution."""
+        std = self.std(target)
+        if self.shape() == "uniform":
+            return law.uniform(-math.sqrt(3) * std, math.sqrt(3) * std)
+        if self.shape() == "truncated_normal" and std > 0:
+            return TruncNormal(std=std, correct=True).law(target)
+        return law.normal(0.0, std)
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Draw into ``tensor``."""

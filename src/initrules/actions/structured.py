@@ -31,6 +31,10 @@ class Eye(Action):
         """Of n diagonal ones among all entries."""
         return _of_ones(min(target.shape), target.numel)
 
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
+
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Write the diagonal."""
         del target, draw
@@ -64,6 +68,10 @@ class Dirac(Action):
         """Of one entry for each channel that is passed on."""
         groups = self._groups(target)
         return _of_ones(groups * min(target.shape[0] // groups, target.shape[1]), target.numel)
+
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Write the ones."""

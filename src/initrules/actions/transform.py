@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from initrules.actions.base import Action, Draw, Moments, choice, integer, number
+from initrules.actions.law import Law
 from initrules.errors import ApplyError
 from initrules.fans import Target
 
@@ -29,6 +30,14 @@ class Scale(Action):
     def transformed(self, moments: Moments) -> Moments:
         """Both moments grow by the factor."""
         return Moments(moments.mean * self.factor, moments.std * abs(self.factor))
+
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
+
+    def transformed_law(self, law: Law) -> Law:
+        """The law grows by the factor."""
+        return law.scaled(self.factor)
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Multiply in place."""
@@ -65,6 +74,10 @@ class Normalize(Action):
     def transformed(self, moments: Moments) -> Moments | None:
         """The std that is asked for; the mean stays near zero only if it was."""
         return Moments(0.0, self.std) if self.std is not None and moments.mean == 0 else None
+
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Multiply in place. Raises ``ApplyError`` when there is nothing to scale."""
@@ -108,6 +121,14 @@ class Repeat(Action):
     def before(self, target: Target) -> Target:
         """What the actions before it fill: the first 1/times of dimension 0."""
         return target.slice(0, 0, target.shape[0] // self.times)
+
+    def is_fixed(self) -> bool:
+        """It does."""
+        return True
+
+    def transformed_law(self, law: Law) -> Law:
+        """Each entry by itself is distributed as before."""
+        return law
 
     def write_(self, tensor: torch.Tensor, target: Target, draw: Draw) -> None:
         """Spread the first slices over the whole."""

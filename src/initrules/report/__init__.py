@@ -5,6 +5,7 @@ from initrules.report.explain import explain_text
 from initrules.report.markdown import plan_markdown
 from initrules.report.notebook import plan_html_table
 from initrules.report.text import LEAST_WIDTH, counts, findings_text, plan_text, plan_view
+from initrules.report.verdict import verdict_json, verdict_text
 from initrules.report.why import module_text, why_not_text
 
 __all__ = [
@@ -18,5 +19,7 @@ __all__ = [
     "plan_markdown",
     "plan_text",
     "plan_view",
+    "verdict_json",
+    "verdict_text",
     "why_not_text",
 ]

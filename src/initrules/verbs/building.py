@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,16 @@ def model_of(options: dict[str, Any]) -> Any:
     from initrules.factory import build  # noqa: PLC0415
 
     return build(options["model"], options["arguments"], device=options["device"])
+
+
+def seed_all(seed: int) -> None:
+    """Seed every generator that a factory may draw from."""
+    import numpy as np  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  # the generator that a factory may use without saying so
+    random.seed(seed)
 
 
 def inventory_of(options: dict[str, Any]) -> Inventory:

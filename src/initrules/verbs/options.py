@@ -79,6 +79,10 @@ def model_options(*, required: bool, device: str, recorded: bool = False) -> Cal
 
 
 SEED = click.IntRange(0, 2**64 - 1)
+INPUTS = click.option(
+    "--inputs", metavar="MODULE:FUNCTION",
+    help="What to run the model on; by default the function 'example_inputs' beside the factory.",
+)  # fmt: skip
 FAIL_ON = click.option(
     "--fail-on", type=click.Choice([severity.value for severity in Severity]), default="error", show_default=True,
     help="Leave with code 1 when there is a finding this serious.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from initrules.verbs.building import (
     plan_of,
     progress,
     rules_of,
+    seed_all,
     sources_of,
 )
 from initrules.verbs.options import FAIL_ON, SEED, formats, model_options, rule_options, several_rule_options
@@ -107,7 +107,7 @@ def apply(rules: str, seed: int, output: str, page: str | None, **options: Any) 
     if page is not None:
         pages.check_target(page)
     loaded, then = _saved_or_new(rules, options)
-    _seed_all(seed)  # what no rule touches is reproducible too
+    seed_all(seed)  # what no rule touches is reproducible too
     model = model_of(options)
     sources = sources_of(loaded, options)
     planned = planning.make(loaded, survey(model), sources.catalogs)
@@ -168,15 +168,6 @@ def _written(planned: PlanData, record: Record) -> str:
     if missed:
         parts.append(f"{missed} left as built")
     return ", ".join(parts)
-
-
-def _seed_all(seed: int) -> None:
-    import numpy as np  # noqa: PLC0415
-    import torch  # noqa: PLC0415
-
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  # the generator that a factory may use without saying so
-    random.seed(seed)
 
 
 @click.command()
