@@ -63,14 +63,16 @@ def is_spectral_norm(wrap: object) -> bool:
     return isinstance(wrap, SpectralNormHook) or type(wrap).__name__ == "_SpectralNorm"
 
 
-def estimates(place: Place) -> Iterator[tuple[float, float]]:
+def estimates(place: Place, *, hooks: bool = True) -> Iterator[tuple[float, float]]:
     """For each spectral norm: the largest singular value as its vectors have it, and a better estimate.
 
+    ``hooks``: old hooks too, whose vectors torch leaves at random until the first forward pass in train mode.
     Both are lower bounds. Source: Golub & Van Loan 2013, sec. 8.2 (power iteration).
     """
     for one in place.chain if place.parametrized else ():
         stored = place.tensor()
-        if not is_spectral_norm(one) or stored.ndim < 2 or not stored.numel():
+        passed_over = isinstance(one, SpectralNormHook) and not hooks
+        if passed_over or not is_spectral_norm(one) or stored.ndim < 2 or not stored.numel():
             continue
         spectral: Any = one
         matrix = spectral._reshape_weight_to_matrix(whole(stored)).to("cpu", torch.float32)

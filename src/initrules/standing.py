@@ -67,7 +67,7 @@ def row_problems(row: Row, place: Place, *, applied: bool) -> Iterator[Problem]:
     padding = row.target.padding
     if padding is not None and not explicit and bool(tensor[padding].any()):
         yield _about(row, "padding", f"is not zero in row {padding}, the padding row")
-    for held, better in estimates(place):
+    for held, better in estimates(place, hooks=applied):
         if held < (_FRESH if applied else _ABOUT) * better:
             yield _about(row, "parametrization", _stale(held, better))
 

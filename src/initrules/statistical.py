@@ -119,8 +119,8 @@ def _drawn(law: Law, tensor: torch.Tensor) -> Iterator[Look | Measured]:
         yield Look("value", 0.0 if wrong else 1.0, f"is up to {off:.4g} away from {shown(float(law.mean))}")
         return
     found, floor = sums(tensor, law), Floor.of(tensor.dtype, law)
-    yield Measured(law, found, floor)
     if found.entries:
+        yield Measured(law, found, floor)
         yield _range(law, found, tensor.dtype)
     if found.entries >= tails.LEAST:
         yield _shape(law, tensor, floor)
@@ -206,7 +206,7 @@ def _orthogonal(
     split = action.splits(target)
     pieces = [tensor.narrow(p.dim, p.start, p.stop - p.start) for p in target.parts] if split else [tensor]
     for piece in pieces:
-        yield from _matrix(piece.reshape(len(piece), -1), gain)
+        yield from _matrix(piece.flatten(1), gain)
 
 
 def _matrix(matrix: torch.Tensor, gain: float) -> Iterator[Look]:

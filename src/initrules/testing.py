@@ -49,8 +49,8 @@ class Tests:
         """Parameters of too few values, with those of the same rule too."""
         for members in self._pools.values():
             total = sum(measured.sums.entries for _, measured in members)
-            for row, measured in members:
-                if total < tails.LEAST and measured.sums.entries:
+            for row, _ in members:
+                if total < tails.LEAST:
                     yield row, f"{total} values are too few for a test"
 
     def _pooled(self) -> Iterator[_Found]:
@@ -71,10 +71,10 @@ class Tests:
         every = [*self._found, *pooled]
         count = sum(1 for one in every if one.look.check in _SOFT)
         problems = [p for p in (_problem(one, max(1, count)) for one in self._found) if p is not None]
-        told = {(problem.subject, problem.check) for problem in problems}
+        told = {(problem.subject, problem.check, problem.severity) for problem in problems}
         for one in pooled:
             problem = _problem(one, max(1, count))
-            if problem is not None and not any((name, problem.check) in told for name in one.others):
+            if problem is not None and not any((name, problem.check, problem.severity) in told for name in one.others):
                 problems.append(problem)
         return problems, count
 

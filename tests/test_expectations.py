@@ -1,0 +1,190 @@
+"""What a rule file expects of outputs and gradients, met and not met, in each mode."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import initrules
+from initrules.errors import EvaluationError, ModelError
+from initrules.expectations import check
+from initrules.verdict import Problem
+from reference import example
+from support import isolated, planned
+from writing import snapshot
+
+
+class Doubling(nn.Module):
+    """Twice as large while training, so that modes can be told apart."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (2 if self.training else 1)
+
+
+class Broken(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sqrt(self.scale * 0) * x
+
+
+@isolated
+def net(last: nn.Module | None = None) -> Any:
+    layers: dict[str, nn.Module] = {
+        "body": nn.Linear(3, 4), "act": nn.Tanh(), "head": nn.Linear(4, 2), "last": last or Doubling()
+    }  # fmt: skip
+    model: Any = nn.Sequential(OrderedDict(layers))
+    nn.init.zeros_(model.head.weight)
+    nn.init.constant_(model.head.bias, 0.25)
+    return model
+
+
+KEPT = "rules: [{rule: r, select: '**', set: {'*': keep}}]"
+INPUTS = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+
+
+def problems(expect: str, model: Any = None, inputs: Any = INPUTS) -> list[Problem]:
+    model = net() if model is None else model
+    plan = planned(
+        f"vars: {{v: 0.5}}\nexpect: [{expect}]\nrules: [{{rule: r, select: '**', set: {{'*': keep}}}}]", model
+    )
+    before = snapshot(model)
+    found = check(model, plan, inputs)
+    assert snapshot(model) == before
+    return found
+
+
+@pytest.mark.parametrize("expect", [
+    pytest.param("{output: '', near: v, modes: [train]}", id="near, a variable, in train mode"),
+    pytest.param("{output: '', near: v / 2, modes: [eval]}", id="in eval mode"),
+    pytest.param("{output: head, near: 0.2, tolerance: 0.06}", id="the output of a module, about"),
+    pytest.param("{output: head, within: [0.2, 0.3]}", id="within"),
+    pytest.param("{output: head, through: -log(x), near: log(4)}", id="through an expression"),
+    pytest.param("{output: head, through: sigmoid, near: 1 / (1 + exp(-0.25))}", id="through a function"),
+    pytest.param("{output: head, through: identity, near: 0.25}", id="through nothing"),
+    pytest.param("{output: head, through: x + v, near: 0.75}", id="through a variable"),
+    pytest.param("{output: [body, act], varies: true}", id="several modules vary"),
+    pytest.param("{output: '{head,last}', varies: false}", id="constant over examples"),
+    pytest.param("{gradient: head, reaches: true}", id="a gradient"),
+    pytest.param("{gradient: body, reaches: false}", id="no gradient below a zero layer"),
+    pytest.param("{gradient: '**', reaches: true, after: 1}", id="but after one update"),
+])  # fmt: skip
+def test_what_is_met(expect: str) -> None:
+    assert problems(expect) == []
+
+
+@pytest.mark.parametrize(("expect", "subject", "message"), [
+    pytest.param("{output: '', near: v}", "",
+                 "has a mean output of 0.25 in eval mode, expected 0.5 ± 1e-05", id="near"),
+    pytest.param("{output: head, within: [0, 0.2], modes: [eval]}", "head",
+                 "has outputs from 0.25 to 0.25 in eval mode, expected within [0, 0.2]", id="within"),
+    pytest.param("{output: head, through: x**2, near: 1, modes: [train]}", "head",
+                 "has a mean output of 0.0625 through x ** 2 in train mode, expected 1 ± 1e-05", id="through"),
+    pytest.param("{output: head, varies: true, modes: [eval]}", "head",
+                 "has an output that is the same for all examples in eval mode", id="constant"),
+    pytest.param("{output: body, varies: false, modes: [eval]}", "body",
+                 "has an output that varies between examples in eval mode", id="not constant"),
+    pytest.param("{output: head, through: log(x - 1), near: 1, modes: [eval]}", "head",
+                 "has an output with 10 of 10 values not finite through log(x - 1) in eval mode", id="not finite"),
+    pytest.param("{output: haed, near: 1}", "haed", "is no module of this model", id="no module"),
+    pytest.param("{gradient: head, reaches: false, modes: [train]}", "head.weight", "gets a gradient in train mode",
+                 id="a gradient that should not be"),
+    pytest.param("{gradient: body, reaches: true, modes: [eval]}", "body.weight", "gets no gradient in eval mode",
+                 id="no gradient"),
+])  # fmt: skip
+def test_what_is_not_met(expect: str, subject: str, message: str) -> None:
+    found = problems(expect)
+    assert (found[0].subject, found[0].message) == (subject, message)
+    assert {problem.check for problem in found} == {"gradient" if "gradient" in expect else "output"}
+    assert found[0].span is not None
+    assert found[0].span.place.startswith("rules.yaml:3:")
+
+
+def test_a_module_that_the_inputs_do_not_reach() -> None:
+    (found, _) = problems("{output: head, near: 1}", inputs={"body": INPUTS})
+    assert (found.subject, found.message) == (
+        "head", "gave no output in train mode: the inputs do not reach it"
+    )  # fmt: skip
+
+
+def test_a_gradient_that_is_not_finite() -> None:
+    (found,) = problems("{gradient: last, reaches: true, modes: [eval]}", net(Broken()))
+    assert (found.subject, found.message) == ("last.scale", "gets a gradient that is not finite in eval mode")
+
+
+def test_frozen_parameters_are_not_asked_for_gradients() -> None:
+    model = net()
+    model.body.requires_grad_(requires_grad=False)
+    assert problems("{gradient: '**', reaches: true}", model) == []
+    model.requires_grad_(requires_grad=False)
+    with pytest.raises(ModelError) as caught:
+        problems("{gradient: '**', reaches: true}", model)
+    assert caught.value.message == "no output in train mode depends on a parameter that can be trained"
+
+
+@pytest.mark.parametrize(("expect", "message"), [
+    pytest.param("{output: head, near: head}", None, id="an unknown name"),
+    pytest.param("{output: head, near: root.absent}", None, id="an attribute that is not there"),
+    pytest.param("{output: head, near: 1 > 0}", "'1 > 0' must be a number, not True", id="no number"),
+    pytest.param("{gradient: head, reaches: true, after: 0.5}", None, id="half an update"),
+    pytest.param("{gradient: head, reaches: true, after: 1000}",
+                 "'after' must be a whole number from 0 to 100, not 1000",
+                 id="too many updates"),
+])  # fmt: skip
+def test_values_that_cannot_be(expect: str, message: str | None) -> None:
+    with pytest.raises(initrules.RuleError) as caught:
+        problems(expect)
+    assert message is None or (isinstance(caught.value, EvaluationError) and caught.value.message == message)
+
+
+def test_nothing_expected_runs_nothing() -> None:
+    model = net()
+    assert check(model, planned(KEPT, model), object()) == []
+
+
+PHASE_2 = example("phase2")
+
+
+@pytest.mark.parametrize(("rules", "build"), [
+    pytest.param("full", PHASE_2.build, id="large"),
+    pytest.param("env-shared", PHASE_2.build, id="with dropout"),
+    pytest.param("env-small", PHASE_2.build_small, id="small"),
+])  # fmt: skip
+def test_phase_2_starts_at_its_targets_and_every_parameter_is_trained(rules: str, build: Any) -> None:
+    """V and X at 0.5, U at -2.14, Q and V_r at theirs; gradient everywhere in the second step, in both modes."""
+    model = isolated(build)()
+    plan = initrules.plan(model, f"preset:phase2/{rules}")
+    plan.apply_(seed=0)
+    verdict = initrules.verify(model, plan, PHASE_2.example_inputs(), seed=0)
+    assert (verdict.problems, verdict.expected, verdict.untested) == ((), 6, ())
+
+
+@pytest.mark.parametrize("name", ["v_h_e", "x_h", "u_r", "q_r", "v_r"])
+def test_an_output_of_phase_2_that_is_off_is_found(name: str) -> None:
+    model = isolated(PHASE_2.build)()
+    plan = initrules.plan(model, "preset:phase2/full")
+    plan.apply_(seed=0)
+    layer = [module for module in getattr(model, name).modules() if isinstance(module, nn.Linear)][-1]
+    with torch.no_grad():
+        layer.bias.add_(0.001)
+    found = initrules.verify(model, plan, PHASE_2.example_inputs()).problems
+    assert [(one.subject, one.check, " mode, " in one.message) for one in found if one.check == "output"] == [
+        (name, "output", True)
+    ] * 2
+    assert [one.check for one in found if one.check != "output"] == ["value"]
+
+
+def test_the_targets_of_phase_2() -> None:
+    model = isolated(PHASE_2.build)()
+    initrules.apply_(model, "preset:phase2/full")
+    inputs, means = PHASE_2.example_inputs(), {}
+    with torch.no_grad():
+        for name in ("v_h_e", "x_h", "u_r", "v_r", "q_r"):
+            means[name] = float(getattr(model, name).eval()(*inputs[name]).mean())
+    assert means == pytest.approx({"v_h_e": 0.5, "x_h": 0.5, "u_r": -2.1435, "v_r": -21.435, "q_r": -19.292}, abs=1e-3)
