@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,6 @@ from torch import nn
 
 from initrules.apply import apply_
 from initrules.planning import PlanData
-from initrules.tails import BUDGET
 from initrules.verdict import Verification
 from initrules.verification import verify
 from support import isolation, planned
@@ -99,16 +99,23 @@ def verdict_of(number: int) -> Verification:
     return verify(model, plan)
 
 
-def found(std: float, elements: int, seed: int, *, law: str = "normal", budget: float = BUDGET) -> bool:
-    """Whether one tensor with a std that is not the rule's is told at a budget."""
-    model = nn.Linear(elements, 1, bias=False, device="meta").to_empty(device="cpu")
+@functools.cache
+def _planned(law: str, elements: int) -> tuple[nn.Module, PlanData]:
+    module = nn.Linear(elements, 1, bias=False, device="meta").to_empty(device="cpu")
     text = {"normal": "{normal: {std: 1}}", "uniform": "{uniform: {bound: 1}}"}[law]
-    plan = planned(f"rules: [{{rule: r, select: '', set: {{weight: {text}}}}}]", model)
+    return module, planned(f"rules: [{{rule: r, select: '', set: {{weight: {text}}}}}]", module)
+
+
+def chance(std: float, elements: int, seed: int, law: str) -> float:
+    """The chance of a correct tensor looking as odd as one whose std is ``std`` times the rule's."""
+    module, plan = _planned(law, elements)
+    weight: Any = module.weight
     with torch.no_grad():
         generator = torch.Generator().manual_seed(seed)
         if law == "normal":
-            model.weight.normal_(0, std, generator=generator)
+            weight.normal_(0, std, generator=generator)
         else:
-            model.weight.uniform_(-std, std, generator=generator)
-    problems: Any = verify(model, plan).problems
-    return any((one.probability or 0.0) * 3 < budget for one in problems)
+            weight.uniform_(-std, std, generator=generator)
+    found = verify(module, plan)
+    odd = (0.0 if one.probability is None else one.probability for one in found.problems)
+    return min(1.0, found.tests * min(odd, default=1.0))

@@ -188,3 +188,12 @@ def test_the_targets_of_phase_2() -> None:
         for name in ("v_h_e", "x_h", "u_r", "v_r", "q_r"):
             means[name] = float(getattr(model, name).eval()(*inputs[name]).mean())
     assert means == pytest.approx({"v_h_e": 0.5, "x_h": 0.5, "u_r": -2.1435, "v_r": -21.435, "q_r": -19.292}, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "resnet", "vit", "fixup"])
+def test_shipped_rule_sets_let_every_parameter_of_their_example_learn(name: str) -> None:
+    model = isolated(example(name).build)()
+    plan = initrules.plan(model, f"preset:{name}")
+    plan.apply_(seed=0)
+    verdict = initrules.verify(model, plan, example(name).example_inputs(), seed=0)
+    assert (verdict.problems, verdict.expected) == ((), 1)

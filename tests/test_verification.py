@@ -379,8 +379,10 @@ def test_a_wrong_std_is_found() -> None:
     a warning, at a chance of one in a hundred, tells it.
     """
     rate = {
-        (law, std, budget): sum(simulated.found(std, 1000, seed, law=law, budget=budget) for seed in range(50))
-        for law in ("normal", "uniform") for std in (0.9, 1.1) for budget in (1e-6, 1e-2)
+        (law, std, budget): sum(odd < budget for odd in odds)
+        for law in ("normal", "uniform") for std in (0.9, 1.1)
+        for odds in ([simulated.chance(std, 1000, seed, law) for seed in range(50)],)
+        for budget in (1e-6, 1e-2)
     }  # fmt: skip
     assert all(count >= 49 for (law, _, _), count in rate.items() if law == "uniform")
     assert [rate["normal", std, 1e-2] for std in (0.9, 1.1)] == [50, 45]

@@ -60,12 +60,11 @@ def digest(tensor: torch.Tensor) -> str:
 
 
 def across_ranks(model: Any) -> Mapping[int, Mapping[str, Piece]]:
-    """What every rank holds that has a part in the model, by rank; all of them must ask."""
-    mine = _pieces(model)
+    """What every rank holds that has a part in the model, by rank; all of them must ask. Empty without others."""
     where = groups(model, meshes(place.tensor() for place in places_of(model).values()))
     if not where:
-        return {0: mine}
-    known = {distributed.get_rank(): mine}
+        return {}
+    known = {distributed.get_rank(): _pieces(model)}
     for group in where:  # what is learned along one axis of a mesh is passed on along the next
         answers: list[Any] = [None] * distributed.get_world_size(group)
         distributed.all_gather_object(answers, known, group)

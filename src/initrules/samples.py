@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 
 from initrules.actions.law import Law
 
-_CHUNK = 1 << 20  # entries that are in double precision at a time
+_CHUNK = 1 << 17  # entries that are in double precision at a time: they stay in the cache
 SAMPLE = 1 << 14  # entries that are sorted
 
 
@@ -32,19 +31,13 @@ class Sums(NamedTuple):
 def sums(tensor: torch.Tensor, law: Law) -> Sums:
     """Look at every entry once; ``law.std`` is positive."""
     found = Sums(0, 0.0, 0.0, math.inf, -math.inf)
-    for chunk in chunks(tensor):
-        z = (chunk - law.mean) / law.std
-        found = found.plus(
-            Sums(chunk.numel(), float(z.sum()), float(z.square().sum()), float(chunk.min()), float(chunk.max()))
-        )
-    return found
-
-
-def chunks(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
-    """All entries in double precision, some of them at a time."""
     flat = tensor.detach().reshape(-1)
     for begin in range(0, flat.numel(), _CHUNK):
-        yield flat[begin : begin + _CHUNK].to(torch.float64)
+        entries = flat[begin : begin + _CHUNK]
+        off = entries.to(torch.float64, copy=True).sub_(law.mean)
+        first, second = float(off.sum()) / law.std, float(torch.dot(off, off)) / law.std**2
+        found = found.plus(Sums(len(entries), first, second, *map(float, torch.aminmax(entries))))
+    return found
 
 
 def sample(tensor: torch.Tensor) -> torch.Tensor:

@@ -58,7 +58,7 @@ def row_problems(row: Row, place: Place, *, applied: bool) -> Iterator[Problem]:
     if row.parameter.buffer and row.value is None:
         return  # a mask may hold infinities
     tensor = weight(place)
-    if not is_finite(tensor):
+    if not _all_finite(tensor):
         bad = tensor.numel() - int(tensor.float().isfinite().sum())
         wraps = f" after its parametrization ({', '.join(_wraps(place))})" if place.parametrized else ""
         yield _about(row, "finite", f"has {bad:,} values of {tensor.numel():,} that are not finite{wraps}")
@@ -70,6 +70,14 @@ def row_problems(row: Row, place: Place, *, applied: bool) -> Iterator[Problem]:
     for held, better in estimates(place, hooks=applied):
         if held < (_FRESH if applied else _ABOUT) * better:
             yield _about(row, "parametrization", _stale(held, better))
+
+
+def _all_finite(tensor: torch.Tensor) -> bool:
+    """By the least and the largest value, where these can be had: without a mask as large as the tensor."""
+    if tensor.is_complex() or tensor.itemsize < 2 or not tensor.numel():
+        return is_finite(tensor)
+    low, high = torch.aminmax(tensor)  # NaN if any is
+    return bool(low.isfinite() & high.isfinite())
 
 
 def _stale(held: float, better: float) -> str:

@@ -186,7 +186,7 @@ class _Checker:
             return "; it was never written: its values are those from before"
         place = self.places[row.path]
         tensor = weight(place)
-        if tensor.numel() and bool((tensor == tensor.reshape(-1)[0]).all()):
+        if tensor.numel() > 1 and bool((tensor == tensor.reshape(-1)[0]).all()):
             return f"; every value is {float(tensor.reshape(-1)[0]):.4g}" if not tensor.is_complex() else ""
         kind = type(place.owner)
         if place.parametrized or row.target.resets is None or row.target.numel < _ENOUGH or tensor.is_complex():

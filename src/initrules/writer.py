@@ -363,7 +363,7 @@ def _waves(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
 
 
 _WAVE = 1 << 26  # elements: a quarter of a second, when progress is worth a report
-_HELD = 1 << 24  # elements: 64 MiB in float32
+_HELD = 1 << 22  # elements: 16 MiB in float32
 
 
 def _is_ours(decision: Decision) -> bool:

@@ -51,7 +51,8 @@ def _untested(verdict: Verification) -> Iterator[str]:
 
 def _summary(verdict: Verification) -> str:
     looked = [f"{verdict.recomputed} recomputed" + (f" with seed {verdict.seed}" if verdict.seed is not None else "")]
-    looked += [f"{verdict.tested} tested ({verdict.tests} tests)"] if verdict.tested else []
+    shared = f" ({_counted(verdict.tests, 'test')})" if verdict.tests else ""
+    looked += [f"{verdict.tested} tested{shared}"] if verdict.tested else []
     looked += [f"{len(verdict.untested)} not testable"] if verdict.untested else []
     looked += [f"{verdict.left} left as found"] if verdict.left else []
     parts = [f"{', '.join(looked)} of {_counted(verdict.parameters, 'tensor')}"]
