@@ -27,7 +27,7 @@ rules:
 
 
 def explained(rules: str, model: nn.Module, name: str) -> str:
-    return report.explain_text(planned(rules, model), name)
+    return report.explain_text(planned(rules, model), name, whole=True)
 
 
 @isolated
@@ -44,13 +44,12 @@ def test_a_value_whole() -> None:
         "    why: deep layers start small\n"
         "    layer = 1   from the path\n"
         "    scale = 1   rules.yaml:3:31\n"
-        "    std = scale / 2   rules.yaml:3:13\n"
+        "    std = scale / 2 = 0.5   rules.yaml:3:13\n"
         "    over 'all', rules.yaml:4:49: ones   because 'layers' is locked\n"
         "  wrapped in spectral_norm\n"
         "    by 'layers', locked, rules.yaml:10:27: spectral_norm\n"
         "    its state-dict key becomes h.1.parametrizations.weight.original, with _u and _v beside it\n"
-        "  lr_scale 0.5\n"
-        "    by 'layers', locked, rules.yaml:11:35: 0.5"
+        "  lr_scale 0.5   by 'layers', locked, rules.yaml:11:35: 0.5"
     )
 
 
@@ -95,3 +94,38 @@ def test_a_dozen_lines_are_enough_for_the_shipped_rules(name: str) -> None:
     model = isolated(build)(f"{ROOT / 'examples' / name}.py:build", {})
     plan = planning.make(ruleset.load(f"preset:{name}"), survey(model))
     assert max(len(report.explain_text(plan, row.path).splitlines()) for row in plan.rows) <= 12
+
+
+def test_more_than_a_dozen_lines_are_cut_with_a_count() -> None:
+    names = [f"v{n}" for n in range(9)]
+    variables = ", ".join(f"{name}: {n}" for n, name in enumerate(names))
+    losers = "\n".join(f"  - {{rule: r{n}, select: '**', set: {{'*': {n}}}}}" for n in range(4))
+    rules = f"vars: {{{variables}}}\nrules:\n{losers}\n  - {{rule: a, select: '**', set: {{'*': {' + '.join(names)}}}}}"
+    plan = planned(rules, isolated(nn.Linear)(2, 2))
+    lines = report.explain_text(plan, "weight").splitlines()
+    assert len(lines) == 12
+    assert lines[1] == "  starts as 36   (mean 36, std 0)"
+    assert [line for line in lines if "over" in line] == [line for line in lines if "stands later" in line]
+    assert sum("over" in line for line in lines) == 4
+    assert lines[-1] == "  6 more lines with --all"
+    assert len(report.explain_text(plan, "weight", whole=True).splitlines()) == 17
+
+
+def test_lists_and_what_has_no_value() -> None:
+    rules = """
+vars: {sizes: [1, two], two: 1 + 1, deep: 'get(module.depth, none + 1)', none: module.missing}
+rules:
+  - rule: a
+    select: ''
+    set: {weight: {parts: {dim: 0, sizes: sizes, each: zeros}}, bias: 'get(module.out_features, deep)'}
+"""
+    lines = explained(rules, isolated(nn.Linear)(2, 3), "weight").splitlines()
+    assert [line.strip() for line in lines if " = " in line] == [
+        "sizes = [1, two] = [1, 2]   rules.yaml:3:16",
+        "two = 1 + 1 = 2   rules.yaml:3:30",
+    ]
+    lines = explained(rules, isolated(nn.Linear)(2, 3), "bias").splitlines()
+    assert [line.strip() for line in lines if " = " in line] == [
+        "deep = get(module.depth, none + 1)   rules.yaml:3:43",
+        "none = module.missing   rules.yaml:3:80",
+    ]

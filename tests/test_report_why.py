@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from click.testing import CliRunner
 from torch import nn
 
-from initrules import cli, report
+from initrules import report
 from initrules.errors import ModelError
 from support import isolated, planned
 
@@ -19,6 +18,14 @@ rules:
   - {rule: named, select: {path: 'actor.0', name: '0', parent: actor, next: {type: ReLU}}, set: {bias: 2}}
   - {rule: switched, optional: true, select: {path: '*.2', where: on}, set: {weight: 3}}
   - {rule: others, select: {type: Linear, not: [actor, 'actor.**']}, set: {weight: 4}}
+  - rule: deep
+    optional: true
+    select: {type: Linear, inside: {type: Sequential, parent: {name: head, type: ModuleDict}}}
+    set: {weight: 6}
+  - rule: apart
+    select: {type: Linear, not: {name: '0', next: {type: ReLU}}}
+    set: {bias: 7}
+    optimize: {bias: {lr_scale: 2}}
   - {rule: either, optional: true, select: [{type: Conv2d}, {name: '7'}], set: {weight: 5}}
 """
 
@@ -72,12 +79,42 @@ def model() -> nn.Module:
             id="not",
         ),
         pytest.param(
+            "critic.2.weight", "deep",
+            "critic.2.weight: rule 'deep' does not claim it\n"
+            "  met type: Linear Linear\n"
+            "  NOT MET inside: {type: Sequential, parent: {name: head, type: ModuleDict}} "
+            "critic.2 (Linear) in critic (Sequential) in the root (ModuleDict)\n"
+            "  met type: Sequential Sequential\n"
+            "  NOT MET parent: {name: head, type: ModuleDict} the root (ModuleDict)\n"
+            "  met type: ModuleDict ModuleDict\n"
+            "  NOT MET name: head the root has no name\n"
+            "  met keys: weight weight",
+            id="selectors inside selectors, asked of the relative that comes nearest",
+        ),
+        pytest.param(
+            "critic.0.bias", "apart",
+            "critic.0.bias: rule 'apart' does not claim it\n"
+            "  met type: Linear Linear\n"
+            "  NOT MET not: {name: 0, next: {type: ReLU}} critic.0 (Linear)\n"
+            "  met name: 0 0\n"
+            "  met next: {type: ReLU} critic.1 (ReLU)\n"
+            "  met keys: bias bias",
+            id="what 'not' excludes",
+        ),
+        pytest.param(
+            "critic.2.bias", "apart",
+            "critic.2.bias: rule 'apart' claims it\n"
+            "  set: decides it, rules.yaml:16:17\n"
+            "  lr_scale: decides it, rules.yaml:17:33",
+            id="several properties",
+        ),
+        pytest.param(
             "critic.0.weight", "others",
             "critic.0.weight: rule 'others' does not claim it\n"
             "  met     type: Linear            Linear\n"
             "  met     not: [actor, actor.**]  critic.0 (Linear)\n"
             "  met     keys: weight            weight\n"
-            "  NOT MET frozen                  requires_grad is False",
+            "  NOT MET frozen: true                  requires_grad is False",
             id="frozen",
         ),
         pytest.param(
@@ -122,7 +159,19 @@ def test_module() -> None:
     assert report.module_text(planned(RULES, model()), "actor.2") == (
         "actor.2: Linear, 2 parameters of its own\n"
         "  weight: zeros   by 'last', rules.yaml:6:83   over all\n"
-        "  bias: ones   by 'all', rules.yaml:4:49"
+        "  bias: 7, lr_scale 2   by 'apart', rules.yaml:16:17   over all"
+    )
+
+
+def test_a_module_that_only_holds_others() -> None:
+    assert report.module_text(planned(RULES, model()), "actor") == (
+        "actor: Sequential, 0 parameters of its own\n  4 parameters below it; name one of the modules in it"
+    )
+
+
+def test_a_module_that_no_rule_claims() -> None:
+    assert report.module_text(planned("rules: []", model()), "critic.0").splitlines()[1] == (
+        "  weight: frozen, no rule asks for it"
     )
 
 
@@ -131,27 +180,11 @@ def test_a_module_of_many_parameters_takes_few_lines() -> None:
     lines = report.module_text(planned("rules: []", many), "").splitlines()
     assert lines[0] == "the root: ParameterDict, 40 parameters of its own"
     assert lines[1] == "  p00: no rule claims it"
-    assert lines[-1] == "  and 29 more"
-    assert len(lines) == 13
+    assert lines[-1] == "  and 30 more"
+    assert len(lines) == 12
 
 
 def test_no_such_module() -> None:
     with pytest.raises(ModelError) as caught:
         report.module_text(planned(RULES, model()), "actr")
     assert str(caught.value) == "no module is at 'actr'\n  Did you mean 'actor'?"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        pytest.param([], "give a PARAMETER or --module PATH", id="neither"),
-        pytest.param(["a.weight", "--module", "a"], "give a PARAMETER or --module PATH", id="both"),
-        pytest.param(
-            ["--module", "a", "--why-not", "r"], "--why-not asks about a PARAMETER, not about a module", id="mixed"
-        ),
-    ],
-)  # fmt: skip
-def test_arguments_that_do_not_go_together(arguments: list[str], message: str) -> None:
-    found = CliRunner().invoke(cli.cli, ["explain", "preset:ppo", *arguments, "--model", "examples/ppo.py:build"])
-    assert found.exit_code == 2
-    assert message in found.output

@@ -1,85 +1,196 @@
-"""Why one parameter gets its value: the winner, the losers, the places."""
+"""Why one parameter gets its value: the winner, the losers, the places, in a dozen lines or fewer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from rich.text import Text
 
 from initrules.actions.base import shown
+from initrules.cascade import RuleClaims, claim_all
 from initrules.decision import Decision, Row
-from initrules.errors import printable
+from initrules.errors import EvaluationError, ModelError, printable, suggestion
+from initrules.evaluation import Scope, evaluate
+from initrules.matcher import Matcher
 from initrules.naming import names_used
 from initrules.planning import PlanData
-from initrules.report.why import row_of
-from initrules.rules import Declaration
+from initrules.rules import Declaration, Rule, Variable
 from initrules.ruleset import RuleSet
+from initrules.scope import Scopes
 
+MOST_LINES = 12
 _ORDER = {"set": 0, "parametrize": 1}
+# What goes first where a dozen lines are not enough; 0 always stays.
+_VALUE, _LOSER, _VARIABLE, _RULE, _FACT = 0, 1, 2, 3, 4
 
 
-def explain_text(plan: PlanData, name: str) -> str:
-    """A dozen lines about one parameter. Raises ``ModelError`` when no parameter has that name."""
-    return "\n".join(printable(line) for line in _lines(plan, row_of(plan, name)))
+class Line(NamedTuple):
+    """One line; ``weight``: how early it is left out; ``struck``: whether it is about a claim that lost."""
+
+    text: str
+    weight: int = _VALUE
+    struck: bool = False
 
 
-def _lines(plan: PlanData, row: Row) -> Iterator[str]:
+def explain_text(plan: PlanData, name: str, *, whole: bool = False) -> str:
+    """A dozen lines about one parameter, or all with ``whole``.
+
+    Raises ``ModelError`` when no parameter has that name.
+    """
+    return "\n".join(line.text for line in explain_lines(plan, name, whole=whole))
+
+
+def explain_view(plan: PlanData, name: str, *, whole: bool = False) -> Text:
+    """The same for a terminal: what lost is struck out."""
+    lines = explain_lines(plan, name, whole=whole)
+    styles = ("bold", *("strike dim" if line.struck else "" for line in lines[1:]))
+    return Text("\n").join(Text(line.text, style) for line, style in zip(lines, styles, strict=True))
+
+
+def explain_lines(plan: PlanData, name: str, *, whole: bool = False) -> list[Line]:
+    """The lines with what they are about. Raises ``ModelError`` when no parameter has that name."""
+    row = row_of(plan, name)
+    lines = [line._replace(text=printable(line.text)) for line in _lines(plan, row)]
+    return lines if whole else fitted(lines)
+
+
+def fitted(lines: Sequence[Line]) -> list[Line]:
+    """At most a dozen lines: the heaviest are left out first, the last of them before the others, and counted."""
+    kept = dict(enumerate(lines))
+    if len(lines) > MOST_LINES:
+        by_weight = sorted(kept, key=lambda at: (lines[at].weight, at))
+        kept = {at: lines[at] for at in sorted(by_weight[: MOST_LINES - 1])}
+    left = len(lines) - len(kept)
+    return [*kept.values(), *([Line(f"  {left} more lines with --all")] if left else [])]
+
+
+def row_of(plan: PlanData, name: str) -> Row:
+    """The row of a parameter by any of its names. Raises ``ModelError`` with the nearest name."""
+    row = plan.row(name)
+    if row is None:
+        names = [n.path for one in plan.rows for n in one.parameter.names]
+        raise ModelError(f"no parameter is named '{name}'", hint=suggestion(name, names[:20_000]))
+    return row
+
+
+def _lines(plan: PlanData, row: Row) -> Iterator[Line]:
     parameter = row.parameter
     shape = "×".join(map(str, parameter.shape)) or "scalar"
     kind = "buffer" if parameter.buffer else "frozen parameter" if parameter.frozen else "parameter"
-    yield f"{row.path}: {kind}, {shape}, {parameter.dtype}"
+    yield Line(f"{row.path}: {kind}, {shape}, {parameter.dtype}")
     others = [name.path for name in parameter.names[1:]]
     if others:
         more = f" and {len(others) - 6} more" if len(others) > 6 else ""
-        yield f"  also named {', '.join(others[:6])}{more}"
+        yield Line(f"  also named {', '.join(others[:6])}{more}", _RULE)
     if not row.decisions:
-        yield "  no rule claims it: its value stays as it is"
+        yield Line("  no rule claims it: its value stays as it is")
     told: set[str] = set()
     for decision in sorted(row.decisions.values(), key=lambda one: _ORDER.get(one.prop, len(_ORDER))):
-        yield from _decision(row, decision)
+        yield from _decision(row, decision, told)
         if decision.rule not in told:
             yield from _rule(plan.rules, decision)
-            told.add(decision.rule)
-        yield from _facts(plan.rules, row, decision)
+        yield from _facts(row, decision)
+        yield from _variables(plan, row, decision, told)
+        yield from _losers(decision)
+        told.add(decision.rule)
     for finding in plan.findings:
         if row.path in finding.parameters and finding.severity.rank < 2:
-            yield f"  {finding.severity.value}: {finding.message}"
+            yield Line(f"  {finding.severity.value}: {finding.message}")
 
 
-def _decision(row: Row, decision: Decision) -> Iterator[str]:
+def _decision(row: Row, decision: Decision, told: set[str]) -> Iterator[Line]:
+    value = decision.summary or "a value that cannot be computed"
+    lock = ", locked" if decision.lock else ""
+    by = f"by '{decision.rule}'{lock}, {decision.span.place}: {decision.written}"
+    if decision.prop not in _ORDER and decision.rule in told:
+        yield Line(f"  {value}   {by}")
+        return
     what = {"set": "starts as ", "parametrize": "wrapped in "}.get(decision.prop, "")
     std = ""
     if decision.prop == "set" and row.moments is not None:
         std = f"   (mean {shown(float(row.moments.mean))}, std {shown(float(row.moments.std))})"
-    yield f"  {what}{decision.summary or 'a value that cannot be computed'}{std}"
-    lock = ", locked" if decision.lock else ""
-    yield f"    by '{decision.rule}'{lock}, {decision.span.place}: {decision.written}"
+    yield Line(f"  {what}{value}{std}")
+    yield Line(f"    {by}")
 
 
-def _rule(rules: RuleSet, decision: Decision) -> Iterator[str]:
+def _rule(rules: RuleSet, decision: Decision) -> Iterator[Line]:
     """What is the same for every property that one rule decides."""
     selector = next((rule.text for rule in rules.rules if rule.name == decision.rule), "")
-    yield f"    selects {selector}"
+    yield Line(f"    selects {selector}", _RULE)
     if decision.why:
-        yield f"    why: {decision.why}"
+        yield Line(f"    why: {decision.why}", _RULE)
     for name, text in decision.captures.items():
-        yield f"    {name} = {text}   from the path"
+        yield Line(f"    {name} = {text}   from the path", _VARIABLE)
 
 
-def _facts(rules: RuleSet, row: Row, decision: Decision) -> Iterator[str]:
-    """What the value was computed from, and what it beat."""
+def _facts(row: Row, decision: Decision) -> Iterator[Line]:
+    """What the value was computed from, and what it changes beside the value."""
     if decision.fans is not None and decision.prop == "set":
         read = row.torch_fans
         other = f"; torch.nn.init would read {read.fan_in} → {read.fan_out}" if read else ""
-        yield f"    fans {decision.fans.fan_in} → {decision.fans.fan_out}{other}"
+        yield Line(f"    fans {decision.fans.fan_in} → {decision.fans.fan_out}{other}", _FACT)
     if decision.prop == "parametrize":
         keys = [key for action in decision.actions if action.name != "keep" for key in action.state_dict_keys(row.path)]
-        yield from (f"    its state-dict key becomes {keys[0]}{_and_more(keys)}",) if keys else ()
-    for name in sorted(variables_of(rules, decision)):
-        value = rules.variables[name]
-        first = value[0] if isinstance(value, tuple) else value
-        written = str([str(part) for part in value]) if isinstance(value, tuple) else first.text
-        yield f"    {name} = {written}   {first.span.place}"
+        if keys:
+            yield Line(f"    its state-dict key becomes {keys[0]}{_and_more(keys)}", _FACT)
+
+
+def _variables(plan: PlanData, row: Row, decision: Decision, told: set[str]) -> Iterator[Line]:
+    """Each variable as written, what it comes to for this parameter, and the place it came from."""
+    names = sorted(variables_of(plan.rules, decision))
+    scope = _scope(plan, row, decision.rule) if names else None
+    for name in names:
+        if f"={name}" in told:
+            continue
+        told.add(f"={name}")
+        value = plan.rules.variables[name]
+        parts = value if isinstance(value, tuple) else (value,)
+        written = f"[{', '.join(part.text for part in parts)}]" if isinstance(value, tuple) else parts[0].text
+        found = _evaluated(value, scope)
+        comes_to = "" if found in {None, written} else f" = {found}"
+        yield Line(f"    {name} = {written}{comes_to}   {parts[0].span.place if parts else ''}".rstrip(), _VARIABLE)
+
+
+def _losers(decision: Decision) -> Iterator[Line]:
     for loser in decision.losers:
-        yield f"    over '{loser.rule}', {loser.span.place}: {loser.written}   because {loser.reason}"
+        text = f"    over '{loser.rule}', {loser.span.place}: {loser.written}   because {loser.reason}"
+        yield Line(text, _LOSER, struck=True)
+
+
+def _evaluated(value: Variable, scope: Scope | None) -> str | None:
+    """What a variable comes to, or None where it has no value here."""
+    if scope is None:
+        return None
+    try:
+        if isinstance(value, tuple):
+            return f"[{', '.join(shown(evaluate(part, scope)) for part in value)}]"
+        return shown(evaluate(value, scope))
+    except EvaluationError:
+        return None
+
+
+def _scope(plan: PlanData, row: Row, rule: str) -> Scope | None:
+    """What names mean for a parameter in a rule that claims it."""
+    asked = next(one for one in plan.rules.rules if one.name == rule)
+    matcher = Matcher(plan.inventory)
+    scopes = scopes_of(plan, matcher)
+    for claim in claims_of(plan, asked, matcher).claims:
+        parameter = matcher.inventory.parameters[claim.parameter]
+        if parameter.path == row.path:
+            return scopes.of_parameter(parameter, claim.names[0], claim.meeting)[0]
+    return None
+
+
+def scopes_of(plan: PlanData, matcher: Matcher) -> Scopes:
+    """What names mean in a plan's rules."""
+    return Scopes(matcher, plan.rules.variables, as_torch=plan.rules.stream == "global")
+
+
+def claims_of(plan: PlanData, rule: Rule, matcher: Matcher) -> RuleClaims:
+    """All that one rule of a plan claims, computed again."""
+    (found,) = claim_all((rule,), matcher, scopes_of(plan, matcher))
+    return found
 
 
 def _and_more(keys: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Verbs about a model and its plan: plan, apply, explain."""
+"""Verbs about a model and its plan: plan, apply."""
 
 from __future__ import annotations
 
@@ -168,30 +168,6 @@ def _written(planned: PlanData, record: Record) -> str:
     if missed:
         parts.append(f"{missed} left as built")
     return ", ".join(parts)
-
-
-@click.command()
-@rule_options
-@click.argument("parameter", required=False)
-@click.option("--why-not", "rule", metavar="RULE", help="What each key of RULE says about PARAMETER instead.")
-@click.option("--module", "module", metavar="PATH", help="All parameters of a module, instead of PARAMETER.")
-@model_options(required=True, device="meta", recorded=True)
-def explain(rules: str, parameter: str | None, rule: str | None, module: str | None, **options: Any) -> int:
-    """Say why PARAMETER gets its value: the winner, the losers, the places."""
-    from initrules import report  # noqa: PLC0415
-
-    if (parameter is None) == (module is None):
-        raise click.UsageError("give a PARAMETER or --module PATH")
-    if module is not None and rule is not None:
-        raise click.UsageError("--why-not asks about a PARAMETER, not about a module")
-    planned = plan_of(rules_of(rules, options), inventory_of(options), options)
-    if module is not None:
-        click.echo(report.module_text(planned, module))
-    elif rule is not None:
-        click.echo(report.why_not_text(planned, str(parameter), rule))
-    else:
-        click.echo(report.explain_text(planned, str(parameter)))
-    return FINE
 
 
 def _show(planned: PlanData) -> None:
