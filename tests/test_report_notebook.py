@@ -95,4 +95,4 @@ def test_counts_problems_and_the_sentence() -> None:
     assert html.count("<pre>") == 1
     assert html.count("<style>") == 1
     assert "<pre>error rules.yaml:4:" in html
-    assert "inside one tier the last one wins" in html
+    assert "in one tier the last one wins" in html

@@ -75,7 +75,7 @@ PLANS: dict[str, Callable[[], PlanData]] = {
 }
 
 
-@pytest.mark.parametrize("width", [120, 80])
+@pytest.mark.parametrize("width", [120, 80, 60])
 @pytest.mark.parametrize("name", sorted(PLANS))
 def test_plans_whole(name: str, width: int) -> None:
     file = GOLDEN / f"{name}-{width}.txt"
@@ -90,11 +90,77 @@ def test_thirty_layers_in_under_thirty_lines() -> None:
     assert len(report.plan_text(plan, width=120).splitlines()) < 30
 
 
-@pytest.mark.parametrize("width", [80, 100, 140, 300])
+@pytest.mark.parametrize("width", [60, 70, 80, 100, 140, 300])
 def test_no_line_of_the_tables_is_wider_than_the_window(width: int) -> None:
     lines = report.plan_text(every_look(), width=width).splitlines()
     end = next((at for at, line in enumerate(lines) if line.startswith(("error", "info"))), len(lines))
     assert max(cell_len(line) for line in lines[:end]) <= width
+
+
+def mixture() -> Any:
+    """A mixture of experts of 3,059 modules whose first block is dense."""
+    with torch.device("meta"):
+        expert = lambda: nn.ModuleDict({name: nn.Linear(8, 8, bias=False) for name in ("w1", "w2", "w3")})  # noqa: E731
+        layers = [
+            nn.ModuleDict(
+                {"norm": nn.LayerNorm(8), "attention": nn.MultiheadAttention(8, 2), "shared": expert()}
+                | (
+                    {"gate": nn.Linear(8, 28, bias=False), "experts": nn.ModuleList(expert() for _ in range(28))}
+                    if n
+                    else {}
+                )
+            )
+            for n in range(27)
+        ]
+        return nn.ModuleDict({"layers": nn.ModuleList(layers), "head": nn.Linear(8, 99)})
+
+
+def test_a_mixture_of_three_thousand_modules_in_under_sixty_lines() -> None:
+    rules = """
+vars: {n: 'count("layers.*")'}
+defaults:
+  - {rule: all, select: {type: [Linear, MultiheadAttention]}, set: {"*weight": {normal: {std: 0.02}}, "*bias": zeros}}
+rules:
+  - {rule: residual, select: {name: w2}, set: {weight: {normal: {std: 0.02 / sqrt(2 * n)}}}}
+  - {rule: odd, select: 'layers.{3,7}.experts.{2,4}.w1', set: {weight: zeros}}
+  - {rule: first, select: layers.0.shared.w1, set: {weight: keep}}
+"""
+    plan = planned(rules, mixture())
+    shown = report.plan_text(plan, width=140)
+    assert len(plan.inventory.names) > 3000
+    assert len(shown.splitlines()) < 60
+    assert "layers.0.shared.w1.weight ← differs from 1..26 " in shown
+    assert "layers.{3,7}.experts.{2,4}.w1.weight ×4 ← differs from " in shown
+    assert '\nwith n = count("layers.*") = 27   rules.yaml:3:11\n' in shown
+
+
+def test_a_warning_has_a_symbol_and_a_count() -> None:
+    rules = (
+        "rules: [{rule: a, select: '**', set: {weight: {trunc_normal: {std: 0.01, low: -2, high: 2}}, bias: zeros}}]"
+    )
+    lines = report.plan_text(planned(rules, isolated(nn.Linear)(3, 3)), width=120).splitlines()
+    assert [line[0] for line in lines[2:4]] == ["!", "●"]
+    assert lines[4] == "2 parameters, 2 ● written, 0 = kept, 0 ○ without a rule, 1 ! with a warning"
+
+
+def test_many_variables_are_counted() -> None:
+    names = ", ".join(f"v{n}: {n}" for n in range(15))
+    shown = report.plan_text(planned(f"vars: {{{names}}}", nn.Identity()))
+    assert "\nwith v11 = 11   rules.yaml:2:92\nand 3 more variables; --format json has all\n" in shown
+
+
+@pytest.mark.parametrize("width", [60, 75, 100])
+def test_messages_are_broken_at_words_on_a_terminal(width: int) -> None:
+    rules = f"rules: [{{rule: a, optional: true, select: '**', {' ' * 40} set: {{weight: orthogonal}}}}]"
+    plan = planned(rules, isolated(nn.LayerNorm)(3))
+    screen = Console(file=io.StringIO(), width=width, color_system=None)
+    screen.print(report.plan_view(plan, width=width, wrap=True), crop=False)
+    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(cell_len, lines)) <= width
+    at = next(at for at, line in enumerate(lines) if line.strip(" ^") == "" and line.strip())
+    assert lines[at - 1][lines[at].index("^") : lines[at].rindex("^") + 1] == "orthogonal"
+    told = " ".join(" ".join(lines).split())
+    assert "orthogonal needs at least 2 dimensions, this parameter has 1, for 'weight' [value]" in told
 
 
 def test_every_printed_pattern_meets_its_members() -> None:
@@ -129,7 +195,7 @@ def test_names_cannot_drive_the_terminal() -> None:
 
 def test_findings_are_not_wrapped() -> None:
     plan = planned("rules: [{rule: a, select: nowhere, set: {weight: zeros}}]", nn.Identity())
-    text = report.plan_text(plan, width=30)
+    text = report.plan_text(plan, width=60)
     assert "    rules: [{rule: a, select: nowhere, set: {weight: zeros}}]\n" in text
     assert text.endswith(str(plan.findings[0]).rpartition("\n")[2])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,22 @@ def table(rows: Sequence[tuple[Cell, ...]]) -> Table:
     kept = [at for at in range(len(rows[0]) if rows else 0) if any(row[at].text for row in rows)]
     made = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for at in kept:
-        made.add_column(rows[0][at].heading, justify="right" if rows[0][at].right else "left")
+        made.add_column(rows[0][at].heading, justify="right" if rows[0][at].right else "left", overflow="fold")
     for row in rows:
         made.add_row(*(row[at] for at in kept))
     return made
+
+
+def parts(name: str) -> list[str]:
+    """A name in the pieces between which a line may break: after dots, commas and slashes."""
+    return re.findall(r"[^.,/]+[.,/]*|[.,/]+", name)
+
+
+def words(text: str) -> list[str]:
+    """A text in its words, each with the blanks behind it and the line break before it."""
+    return re.findall(r"\n?[^\s]+[^\S\n]*", text)
+
+
+def hyphens(names: str) -> list[str]:
+    """Names of rules in the pieces between which a line may break: after hyphens and blanks."""
+    return re.findall(r"[^\s-]+[-\s]*", names)

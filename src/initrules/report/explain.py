@@ -10,12 +10,13 @@ from rich.text import Text
 from initrules.actions.base import shown
 from initrules.cascade import RuleClaims, claim_all
 from initrules.decision import Decision, Row
-from initrules.errors import EvaluationError, ModelError, printable, suggestion
-from initrules.evaluation import Scope, evaluate
+from initrules.errors import ModelError, printable, suggestion
+from initrules.evaluation import Scope
 from initrules.matcher import Matcher
 from initrules.naming import names_used
 from initrules.planning import PlanData
-from initrules.rules import Declaration, Rule, Variable
+from initrules.report.variables import evaluated, origin, written
+from initrules.rules import Declaration, Rule
 from initrules.ruleset import RuleSet
 from initrules.scope import Scopes
 
@@ -145,29 +146,15 @@ def _variables(plan: PlanData, row: Row, decision: Decision, told: set[str]) -> 
             continue
         told.add(f"={name}")
         value = plan.rules.variables[name]
-        parts = value if isinstance(value, tuple) else (value,)
-        written = f"[{', '.join(part.text for part in parts)}]" if isinstance(value, tuple) else parts[0].text
-        found = _evaluated(value, scope)
-        comes_to = "" if found in {None, written} else f" = {found}"
-        yield Line(f"    {name} = {written}{comes_to}   {parts[0].span.place if parts else ''}".rstrip(), _VARIABLE)
+        text, found = written(value), evaluated(value, scope) if scope else None
+        comes_to = "" if found in {None, text} else f" = {found}"
+        yield Line(f"    {name} = {text}{comes_to}   {origin(value, plan.rules.files)}".rstrip(), _VARIABLE)
 
 
 def _losers(decision: Decision) -> Iterator[Line]:
     for loser in decision.losers:
         text = f"    over '{loser.rule}', {loser.span.place}: {loser.written}   because {loser.reason}"
         yield Line(text, _LOSER, struck=True)
-
-
-def _evaluated(value: Variable, scope: Scope | None) -> str | None:
-    """What a variable comes to, or None where it has no value here."""
-    if scope is None:
-        return None
-    try:
-        if isinstance(value, tuple):
-            return f"[{', '.join(shown(evaluate(part, scope)) for part in value)}]"
-        return shown(evaluate(value, scope))
-    except EvaluationError:
-        return None
 
 
 def _scope(plan: PlanData, row: Row, rule: str) -> Scope | None:

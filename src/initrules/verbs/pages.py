@@ -61,10 +61,11 @@ def check_target(output: str) -> None:
 
 def write(text: str, output: str | None) -> None:
     """Write to a file, or to standard output. Raises ``ApplyError`` when the file cannot be written."""
+    whole = text if text.endswith("\n") or not text else f"{text}\n"
     if output is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        click.echo(whole, nl=False)
         return
     try:
-        Path(output).write_text(text, encoding="utf-8")
+        Path(output).write_text(whole, encoding="utf-8")
     except OSError as error:
         raise ApplyError(f"'{output}' cannot be written: {error.strerror}", hint="Choose another place.") from error

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from initrules import __version__, planning, saved
 from initrules.errors import Severity, printable
 from initrules.ruleset import RuleSet
-from initrules.verbs import pages
+from initrules.verbs import pages, sides
 from initrules.verbs.building import (
     DRIFTED,
     FINDINGS,
@@ -28,12 +25,12 @@ from initrules.verbs.building import (
     sources_of,
 )
 from initrules.verbs.options import FAIL_ON, SEED, formats, model_options, rule_options, several_rule_options
+from initrules.verbs.showing import show
 
 if TYPE_CHECKING:
     from initrules.planning import PlanData
     from initrules.writer import Record
 
-_WIDE = 140  # for output that is not a terminal
 _MOST_DRIFT = 20
 
 
@@ -42,19 +39,21 @@ _MOST_DRIFT = 20
 @model_options(required=True, device="meta", recorded=True)
 @formats("table", "json", "md", "github", "sarif", "html")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Default: standard output.")
+@click.option("--only-differences", is_flag=True, help="With several RULES: leave out what is the same in all.")
 @click.option(
     "--draw", type=SEED, metavar="SEED", help="With '--format html': show what apply would write, as histograms."
 )
 @FAIL_ON
-def plan(rules: tuple[str, ...], form: str, output: str | None, draw: int | None, fail_on: str, **options: Any) -> int:
+def plan(
+    rules: tuple[str, ...], form: str, output: str | None, draw: int | None, fail_on: str, *, only_differences: bool,
+    **options: Any,
+) -> int:  # fmt: skip
     """Show which parameter gets which value, by which rule, over which others.
 
     Several RULES stand side by side, one column each.
     """
-    from initrules import report  # noqa: PLC0415
-
-    if len(rules) > 1 and form != "html":
-        raise click.UsageError("Several rule sets are shown by '--format html'; 'diff' shows what differs.")
+    if only_differences and (len(rules) == 1 or form not in {"table", "json", "md"}):
+        raise click.UsageError("'--only-differences' is for several RULES beside one another, as table, json or md.")
     loaded = [rules_of(name, options) for name in rules]
     inventory = inventory_of(options)
     plans = [plan_of(one, inventory, options) for one in loaded]
@@ -62,28 +61,11 @@ def plan(rules: tuple[str, ...], form: str, output: str | None, draw: int | None
         pages.check_drawing(plans, form, options)
     if form == "html":
         pages.write(pages.page(plans, rules, draw, options), output)
-    elif form != "table":
-        pages.write(_in_words(form, plans[0], fail_on), output)
-    elif output:
-        pages.write(f"{report.plan_text(plans[0], width=_width())}\n", output)
+    elif len(plans) > 1:
+        sides.show(rules, plans, form, output, only_differences=only_differences, fail_on=fail_on)
     else:
-        _show(plans[0])
+        show(plans[0], form, output, fail_on=fail_on)
     return exit_code([finding for one in plans for finding in one.findings], fail_on)
-
-
-def _in_words(form: str, planned: PlanData, fail_on: str) -> str:
-    """A plan in one of the formats that are text."""
-    from initrules import report  # noqa: PLC0415
-    from initrules.report.findings import as_format  # noqa: PLC0415
-
-    match form:
-        case "json":
-            return json.dumps(report.as_json(planned), indent=1)
-        case "md":
-            return report.plan_markdown(planned)
-        case _:
-            summary = report.counts(planned)
-            return as_format(form, planned.findings, planned.rules.files, fail_on=fail_on, summary=summary)
 
 
 @click.command()
@@ -168,20 +150,3 @@ def _written(planned: PlanData, record: Record) -> str:
     if missed:
         parts.append(f"{missed} left as built")
     return ", ".join(parts)
-
-
-def _show(planned: PlanData) -> None:
-    """In colour on a terminal; elsewhere as plain text without trailing blanks."""
-    from initrules import report  # noqa: PLC0415
-
-    console = Console()
-    if console.is_terminal:
-        console.print(report.plan_view(planned), width=max(console.width, report.LEAST_WIDTH), crop=False)
-    else:
-        click.echo(report.plan_text(planned, width=_width()))
-
-
-def _width() -> int:
-    """Of output that is not a terminal."""
-    columns = os.environ.get("COLUMNS", "")
-    return (int(columns) if columns.isascii() and columns.isdigit() and len(columns) < 6 else 0) or _WIDE
