@@ -37,6 +37,15 @@ RULE = "rules: [{rule: a, select: 'h.<layer>', set: {weight: {normal: {std: s}}}
             id="a capture hides a variable",
         ),
         pytest.param(
+            "rules: [{rule: a, select: h, set: {weight: glorot_normal,\n"
+            "  bias: {parts: {dim: 0, sizes: 2, each: {he_uniform: {}}}}}}]",
+            [
+                "info 2:44 'glorot_normal' is 'xavier_normal' by another name",
+                "info 3:43 'he_uniform' is 'kaiming_uniform' by another name",
+            ],
+            id="other spellings",
+        ),
+        pytest.param(
             "sources: {p: {file: x.pt}, q: {file: y.pt}}\n"
             "rules: [{rule: a, select: h, set: {weight: {parts: {dim: 0, sizes: 2, each: {load: {source: p}}}}}}]",
             ["info 2:28 no rule loads from the source 'q'"],

@@ -97,21 +97,22 @@ def test_no_line_of_the_tables_is_wider_than_the_window(width: int) -> None:
     assert max(cell_len(line) for line in lines[:end]) <= width
 
 
-def mixture() -> Any:
+def expert() -> nn.Module:
+    return nn.ModuleDict({name: nn.Linear(8, 8, bias=False) for name in ("w1", "w2", "w3")})
+
+
+def block(experts: int) -> nn.Module:
+    parts = {"norm": nn.LayerNorm(8), "attention": nn.MultiheadAttention(8, 2), "shared": expert()}
+    if experts:
+        parts["gate"] = nn.Linear(8, experts, bias=False)
+        parts["experts"] = nn.ModuleList(expert() for _ in range(experts))
+    return nn.ModuleDict(parts)
+
+
+def mixture() -> nn.Module:
     """A mixture of experts of 3,059 modules whose first block is dense."""
     with torch.device("meta"):
-        expert = lambda: nn.ModuleDict({name: nn.Linear(8, 8, bias=False) for name in ("w1", "w2", "w3")})  # noqa: E731
-        layers = [
-            nn.ModuleDict(
-                {"norm": nn.LayerNorm(8), "attention": nn.MultiheadAttention(8, 2), "shared": expert()}
-                | (
-                    {"gate": nn.Linear(8, 28, bias=False), "experts": nn.ModuleList(expert() for _ in range(28))}
-                    if n
-                    else {}
-                )
-            )
-            for n in range(27)
-        ]
+        layers = [block(experts) for experts in (0, *[28] * 26)]
         return nn.ModuleDict({"layers": nn.ModuleList(layers), "head": nn.Linear(8, 99)})
 
 

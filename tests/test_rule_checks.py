@@ -278,3 +278,23 @@ def test_a_long_list_is_counted() -> None:
 def test_a_key_of_several_options_is_told_once() -> None:
     rule = "rules: [{rule: r, select: body.*, optimize: {'*': {lr_scale: 1}, bia: {lr_scale: 2, weight_decay: 0}}}]"
     assert len(told(planned(rule, net()), "unmet-key")) == 1
+
+
+NO_EFFECT = [("info: the rule 'b' changes nothing: without it 'a' would give the same values",
+              "Delete it, or say what it is for: 'allow: {no-effect: ...}'.")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rules", "found"), [
+    pytest.param("  - {rule: b, select: body.0, set: {weight: ones}}", NO_EFFECT, id="what was there before"),
+    pytest.param("  - {rule: b, select: body.0, set: {weight: 3 - 2}}", NO_EFFECT, id="however it is written"),
+    pytest.param("  - {rule: b, select: body.0, set: {weight: ones, bias: 2}}", [], id="one value is another"),
+    pytest.param("  - {rule: b, select: body.0, set: {weight: ones}, optimize: {weight: {lr_scale: 1}}}", [],
+                 id="what nobody else decides"),
+    pytest.param("  - {rule: b, select: body.0, set: {weight: ones}, lock: true}", [], id="a lock is there on purpose"),
+    pytest.param("  - {rule: b, select: body.0, set: {weight: one}}", [], id="a variable is there to be turned"),
+    pytest.param("  - {rule: b, select: nowhere, optional: true, set: {weight: ones}}", [], id="no claims"),
+    pytest.param("  - {rule: b, select: norm, set: {running_mean: keep}}", [], id="nobody else claims it"),
+])  # fmt: skip
+def test_no_effect(rules: str, found: list[tuple[str, str]]) -> None:
+    body = f"vars: {{one: 1}}\ndefaults: [{{rule: a, select: '**', set: {{'*': ones}}}}]\nrules:\n{rules}"
+    assert told(planned(body, net()), "no-effect") == found

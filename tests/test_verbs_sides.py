@@ -49,3 +49,20 @@ def test_in_colour_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch
 
 def test_the_worst_plan_decides_the_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "plan", "preset:ppo", "preset:mup", *PPO).code == 1
+
+
+def test_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, *BOTH, "--format", "md", "--only-differences").out
+    assert out == (
+        "1 of 12 parameters ≠ differs, 11 the same and not shown\n\n"
+        "|  | parameter | shape | `preset:ppo` | `preset:ppo-humanoid` |\n"
+        "|---|---|---|---|---|\n"
+        "| ≠ | `actor.4.weight` | 2×64 | `orthogonal gain=0.01`<br>`by policy-head` "
+        "| `orthogonal gain=0.001`<br>`by policy-head` |\n"
+    )
+
+
+def test_annotations_are_those_of_all_once(capsys: pytest.CaptureFixture[str]) -> None:
+    log = json.loads(run(capsys, *BOTH, "--format", "sarif").out)
+    texts = [one["message"]["text"] for one in log["runs"][0]["results"]]
+    assert len(texts) == len(set(texts)) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from initrules.actions.table import BUILTIN
 from initrules.calls import nested
 from initrules.errors import Finding, Severity
 from initrules.expression import Expression
@@ -13,7 +14,7 @@ from initrules.source import Span
 
 
 def file_findings(rules: RuleSet) -> Iterator[Finding]:
-    """Variables and sources that nothing uses, and variables that a capture hides."""
+    """Variables and sources that nothing uses, variables that a capture hides, other spellings."""
     used = {name for part in _expressions(rules) for name in part.names}
     for name, value in rules.variables.items():
         if name not in used:
@@ -31,6 +32,20 @@ def file_findings(rules: RuleSet) -> Iterator[Finding]:
                 "shadowed-variable", Severity.WARNING, f"in the rule '{rule.name}' the capture '<{name}>' hides the "
                 "variable of that name", rule.select[0].span, "Rename one of them.", rule.name,
             )  # fmt: skip
+
+    yield from _spellings(rules)
+
+
+def _spellings(rules: RuleSet) -> Iterator[Finding]:
+    """Actions under another name than the one that plans print."""
+    for rule in rules.rules:
+        calls = nested(call for declaration in rule.declarations for call in declaration.calls)
+        for call in calls:
+            written = call.text.removeprefix("{").partition(":")[0]
+            if written != call.action.name and BUILTIN.aliases.get(written) == call.action.name:
+                message = f"'{written}' is '{call.action.name}' by another name"
+                hint = f"Plans print '{call.action.name}'."
+                yield Finding("spelling", Severity.INFO, message, call.span, hint, rule.name)
 
 
 def _span(value: Variable) -> Span | None:

@@ -26,6 +26,7 @@ from initrules.rules import Variable
 from initrules.ruleset import RuleSet
 from initrules.scope import Scopes
 from initrules.sequence import circles
+from initrules.silence import Silenced, silence
 from initrules.source import Span
 from initrules.transfer import Fall, Transfer, fall_through, transfers
 from initrules.value_checks import value_findings
@@ -41,6 +42,7 @@ class PlanData:
     rules: RuleSet
     inventory: Inventory
     transfers: tuple[Transfer, ...] = ()
+    silenced: tuple[Silenced, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -81,7 +83,7 @@ def make(rules: RuleSet, inventory: Inventory, catalogs: Mapping[str, Catalog] |
     contested, fallen = fall_through(everything, inventory, maker.evaluated, maker.first_problem)
     rows = maker.rows(contested, fallen)
     tallies = _tallies(claims, contested)
-    evidence = Evidence(inventory, matcher, scopes, claims, contested, maker.evaluated)
+    evidence = Evidence(inventory, matcher, scopes, claims, contested, maker.evaluated, rules.variables)
     findings = [
         *maker.findings,
         *rule_findings(evidence),
@@ -89,7 +91,8 @@ def make(rules: RuleSet, inventory: Inventory, catalogs: Mapping[str, Catalog] |
         *circles(rows),
     ]
     moved = transfers(rows, fallen, catalogs or {}, inventory)
-    return PlanData(rows, tuple(sorted(findings, key=_worst_first)), tallies, rules, inventory, moved)
+    left, silenced = silence(findings, rules.rules, rows)
+    return PlanData(rows, tuple(sorted(left, key=_worst_first)), tallies, rules, inventory, moved, silenced)
 
 
 def _worst_first(finding: Finding) -> tuple[int, str, int, int]:

@@ -5,7 +5,7 @@ Each finding has a stable code, a place and a way out; see ``docs/findings.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ class Evidence:
     claims: tuple[RuleClaims, ...]
     contests: tuple[Contest, ...]
     evaluated: Callable[[Claim], tuple[Any, ...]]
+    variables: Collection[str] = ()
 
     def paths(self, parameters: Sequence[int]) -> tuple[str, ...]:
         """The canonical names of some parameters."""
@@ -45,6 +46,7 @@ def rule_findings(evidence: Evidence) -> Iterator[Finding]:
         yield from _unmet_patterns(evidence, group)
         yield from _dead(evidence, order, group)
         yield from _decides(evidence, order, group)
+        yield from _no_effect(evidence, order, group)
     yield from _locks_that_disagree(evidence)
     yield from _alias_disagreements(evidence)
     yield from _contested(evidence)
@@ -191,6 +193,25 @@ def _way_out(order: int, evidence: Evidence) -> str:
     if above:
         return f"If it should win, write 'unlock: [{', '.join(sorted(above))}]' in the file that extends."
     return f"If that is meant, write 'remove: [{rule.name}]' in the overlay."
+
+
+def _no_effect(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Finding]:
+    """A rule without which every parameter would get the same value; one with a variable is there to be turned."""
+    rule = group.rule
+    if rule.lock or not group.claims:
+        return
+    won = [contest for contest in evidence.contests if contest.winner.order == order]
+    if not won or any(len(one.claims) == 1 or one.winner.declaration.may_fall for one in won):
+        return
+    calls = [call for declaration in rule.declarations for call in declaration.calls]
+    if any(name in evidence.variables for call in calls for part, _ in call.expressions() for name in part.names):
+        return
+    if any(_differ(evidence, one.winner, one.claims[1]) for one in won):
+        return
+    others = " and ".join(f"'{name}'" for name in dict.fromkeys(one.claims[1].rule.name for one in won))
+    message = f"the rule '{rule.name}' changes nothing: without it {others} would give the same values"
+    hint = "Delete it, or say what it is for: 'allow: {no-effect: ...}'."
+    yield Finding("no-effect", Severity.INFO, message, rule.span, hint, rule.name)
 
 
 def _decides(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Finding]:

@@ -47,6 +47,15 @@ class Declaration:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """A finding about a rule that is meant to be, and why."""
+
+    code: str
+    reason: str
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """Name + selectors + declarations."""
 
@@ -60,6 +69,7 @@ class Rule:
     optional: bool
     decides: Expression | None
     text: str
+    allow: tuple[Allowed, ...] = ()
 
     @property
     def captures(self) -> frozenset[str]:
@@ -266,7 +276,13 @@ class _Reader:
             optional=_is_true(node.get("optional")),
             decides=self._try(lambda: parse_value(decides), None) if isinstance(decides, ScalarNode) else None,
             text=spelled(select) if select else "",
+            allow=tuple(self._allowed(node.get("allow"))),
         )
+
+    def _allowed(self, node: Node | None) -> Iterator[Allowed]:
+        for key, value in self._entries(node):
+            if isinstance(value, ScalarNode) and self._sound(value):
+                yield Allowed(key.text, value.text, key.span)
 
     def _declarations(self, rule: MappingNode) -> Iterator[Declaration]:
         for block in ("set", "parametrize"):

@@ -15,9 +15,11 @@ from typing import Any
 
 from initrules.actions.base import Argument, arguments, extra_argument
 from initrules.actions.table import BUILTIN, Table, Tables
+from initrules.codes import SILENCEABLE
 from initrules.selector import KEYS, NESTED_KEYS, PICKS
 
 Schema = dict[str, Any]
+_REASON: Schema = {"type": "string", "minLength": 1, "description": "why that is meant to be"}
 
 FORMAT_VERSION = 1
 NAME = r"^[a-z0-9-]+$(?!\n)"
@@ -136,6 +138,8 @@ def _rule(tables: Tables, *, default: bool) -> Schema:
                      "minProperties": 1},
         "optional": {"type": "boolean", "description": "the rule may claim nothing"},
         "decides": {"type": _NUMBER, "description": "exactly how many parameters the rule must win"},
+        "allow": _mapping("code of a finding", dict.fromkeys(sorted(SILENCEABLE), _REASON), minProperties=1,
+                          description="findings about the rule that are meant to be, each with its reason"),
     }  # fmt: skip
     hints = {"lock": "Only an entry of 'rules' can be locked."} if default else {}
     if not default:

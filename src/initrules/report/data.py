@@ -26,6 +26,7 @@ def as_json(plan: PlanData) -> dict[str, Any]:
         "rules": [_tally(tally) for tally in plan.tallies],
         **({"transfers": [_transfer(one) for one in plan.transfers]} if plan.transfers else {}),
         "findings": [finding_json(finding) for finding in plan.findings],
+        **({"silenced": [finding_json(one) | {"reason": why} for one, why in plan.silenced]} if plan.silenced else {}),
     }
 
 

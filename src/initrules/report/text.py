@@ -64,7 +64,13 @@ def plan_view(plan: PlanData, *, width: int = 120, wrap: bool = False) -> Group:
         Text(PRECEDENCE, style="dim"),
         *(_transfer_view(transfer) for transfer in plan.transfers),
         *_findings_view(plan.findings, width if wrap else None),
+        *_silenced_view(len(plan.silenced)),
     )
+
+
+def _silenced_view(count: int) -> Iterator[Text]:
+    if count:
+        yield Text(f"{_many(count, 'finding')} silenced by 'allow'; lint --silenced lists them", style="dim")
 
 
 def marked(plan: PlanData) -> list[tuple[RowGroup, Severity | None]]:

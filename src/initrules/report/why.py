@@ -160,7 +160,8 @@ def _inner(key: str, nested: Sequence[Selector], owner: int, matcher: Matcher, d
     """The keys of the nested selector that comes nearest to holding, asked of the relative that does."""
     inventory = matcher.inventory
     name = inventory.names[owner]
-    where = {"parent": [name.parent], "next": [name.next], "not": [owner]}.get(key, _chain(inventory, owner)[::-1])
+    direct: dict[str, list[int | None]] = {"parent": [name.parent], "next": [name.next], "not": [owner]}
+    where = direct.get(key, [*reversed(_chain(inventory, owner))])
     tries = [
         list(_answers(one, at, matcher, depth)) for at in where if at is not None for one in nested if _several(one)
     ]

@@ -51,19 +51,21 @@ def _rule_changes(command: F) -> F:
     return command
 
 
-def model_options(*, required: bool, device: str, recorded: bool = False) -> Callable[[F], F]:
-    """The model and what it is built from; ``recorded``: an inventory file will do."""
+def model_options(*, required: bool, device: str, recorded: bool = False, several: bool = False) -> Callable[[F], F]:
+    """The model and what it is built from; ``recorded``: an inventory file will do; ``several``: or many of them."""
+    again = "; repeatable" if several else ""
 
     def decorate(command: F) -> F:
         inventory = click.option(
             "--inventory",
             metavar="FILE",
             type=click.Path(dir_okay=False),
-            help="What 'record' wrote, instead of a model: needs neither torch nor your code.",
+            multiple=several,
+            help=f"What 'record' wrote, instead of a model: needs neither torch nor your code{again}.",
         )
         options = (
-            click.option("--model", required=required and not recorded, metavar="MODULE:FUNCTION",
-                         help="'package.module:factory' or 'path/to/file.py:factory'."),
+            click.option("--model", required=required and not recorded, metavar="MODULE:FUNCTION", multiple=several,
+                         help=f"'package.module:factory' or 'path/to/file.py:factory'{again}."),
             *((inventory,) if recorded else ()),
             click.option("--arg", "arguments", multiple=True, callback=pairs, metavar="NAME=VALUE",
                          help="An argument for the factory; repeatable."),

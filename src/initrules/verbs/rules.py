@@ -12,36 +12,44 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from initrules.errors import ApplyError, Finding, Problems, RuleError, Severity, printable
-from initrules.ruleset import RuleSet
-from initrules.verbs.building import FINE, exit_code, inventory_of, model_of, plan_of, rules_of
+from initrules.verbs.building import FINE, exit_code, model_of
 from initrules.verbs.options import FAIL_ON, formats, model_options, several_rule_options
 
 if TYPE_CHECKING:
     from initrules.inventory import Inventory
+    from initrules.verbs.linting import Checked
 
 _PLAIN = ("error", "warning", "note")  # what a summary calls the severities
 
 
 @click.command()
 @several_rule_options
-@model_options(required=False, device="meta", recorded=True)
+@model_options(required=False, device="meta", recorded=True, several=True)
 @formats("table", "json", "md", "github", "sarif", "junit")
+@click.option("--fix", is_flag=True, help="Make the edits that leave every plan as it is.")
+@click.option("--silenced", is_flag=True, help="Show what rules silence with 'allow', too.")
 @click.option(
     "--skip-others", is_flag=True, help="Pass over YAML files without the key 'initrules', as hooks give them."
 )
 @FAIL_ON
 def lint(rules: tuple[str, ...], form: str, fail_on: str, *, skip_others: bool, **options: Any) -> int:
-    """Check rule files by themselves, or against a model."""
+    """Check rule files by themselves, or against models: a rule is dead only where it is dead in all of them."""
+    from initrules.verbs import linting  # noqa: PLC0415
+
     chosen = [name for name in rules if not (skip_others and _is_other(name))]
     looked_at = _Looked([], [], [], [])
-    inventory = inventory_of(options) if chosen and (options["model"] or options["inventory"]) else None
+    known = linting.inventories(options) if chosen else ()
     for name in chosen:
         try:
-            _lint_one(rules_of(name, options), inventory, options, looked_at, told=form == "table")
+            checked = _checked(name, known, options)
         except RuleError as error:
             looked_at.problems.append(error)
             looked_at.files.append(name)
             looked_at.summaries.append(f"{printable(name)}: {len(error.problems)} problems")
+        else:
+            _note(checked, looked_at)
+            if form == "table":
+                _tell(checked, silenced=options["silenced"])
     broken = Problems(looked_at.problems)
     found = [*(one.finding() for one in broken.problems), *looked_at.findings]
     if form != "table":
@@ -60,20 +68,29 @@ class _Looked(NamedTuple):
     problems: list[RuleError]
 
 
-def _lint_one(
-    loaded: RuleSet, inventory: Inventory | None, options: dict[str, Any], seen: _Looked, *, told: bool
-) -> None:
-    from initrules import lints, report  # noqa: PLC0415
+def _checked(rules: str, known: Sequence[tuple[str, Inventory]], options: dict[str, Any]) -> Checked:
+    """What is left to say about a file, after the repairs that are asked for."""
+    from initrules.verbs import linting  # noqa: PLC0415
 
-    findings = [*lints.file_findings(loaded)]
-    if inventory is not None:
-        findings += plan_of(loaded, inventory, options).findings
-    findings.sort(key=lambda finding: finding.severity.rank)
-    seen.summaries.append(_summary(loaded, findings))
-    seen.findings.extend(finding for finding in findings if finding not in seen.findings)
-    seen.files.extend(file for file in loaded.files if file not in seen.files)
-    for line in (*map(report.findings_text, ([one] for one in findings)), seen.summaries[-1]) if told else ():
-        click.echo(line)
+    for what in linting.repair(rules, known, options) if options["fix"] else ():
+        click.echo(f"fixed {printable(rules)}: {printable(what)}", err=True)
+    return linting.check(rules, known, options)
+
+
+def _note(checked: Checked, seen: _Looked) -> None:
+    seen.summaries.append(_summary(checked))
+    seen.findings.extend(finding for finding in checked.findings if finding not in seen.findings)
+    seen.files.extend(file for file in checked.rules.files if file not in seen.files)
+
+
+def _tell(checked: Checked, *, silenced: bool) -> None:
+    from initrules import report  # noqa: PLC0415
+
+    for finding in checked.findings:
+        click.echo(report.findings_text([finding]))
+    for one in checked.silenced if silenced else ():
+        click.echo(f"silenced {report.findings_text([one.finding]).splitlines()[0]}\n  because {printable(one.reason)}")
+    click.echo(_summary(checked))
 
 
 def _is_other(name: str) -> bool:
@@ -92,11 +109,13 @@ def _print(form: str, findings: Sequence[Finding], files: Sequence[str], *, fail
         click.echo(made)
 
 
-def _summary(rules: RuleSet, findings: Sequence[Finding]) -> str:
-    words = [(len(rules.rules), "rule")]
+def _summary(checked: Checked) -> str:
+    findings, silenced = checked.findings, len(checked.silenced)
+    words = [(len(checked.rules.rules), "rule")]
     words += [(sum(1 for f in findings if f.severity is s), w) for s, w in zip(Severity, _PLAIN, strict=True)]
     counts = ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in words)
-    return f"{', '.join(map(printable, rules.files))}: {counts}"
+    more = f", {silenced} silenced" if silenced else ""
+    return f"{', '.join(map(printable, checked.rules.files))}: {counts}{more}"
 
 
 @click.command()
