@@ -93,9 +93,8 @@ def test_a_plan() -> None:
         "| `none` | rule | 0 | 0 |  | `rules.yaml:3:129` |",
         "",
         (
-            "A locked rule beats rules, rules beat defaults; inside one tier the last one wins, base files before "
-            "the file "
-            "that extends them, top to bottom."
+            "A locked rule beats rules, rules beat defaults; in one tier the last one wins: "
+            "base files first, top to bottom."
         ),
     ]
 

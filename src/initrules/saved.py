@@ -84,6 +84,7 @@ SCHEMA: Mapping[str, Any] = {
         rules=_list(_RULE),
         transfers=_list(_TRANSFER),
         findings=_list(FINDING_SCHEMA),
+        silenced=_list(_record("code severity message reason", reason=_TEXT, **FINDING_SCHEMA["properties"])),
     ),
 }
 
