@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from initrules.ablation.running import ablate
     from initrules.api import Plan, apply_, materialize_, plan, verify
     from initrules.construct import no_init
     from initrules.errors import Finding, RuleError, Severity
@@ -22,6 +23,7 @@ __all__ = [
     "Severity",
     "Stage",
     "Verification",
+    "ablate",
     "apply_",
     "digests",
     "from_text",
@@ -36,6 +38,7 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(("Plan", "apply_", "materialize_", "plan", "verify"), "initrules.api"),
     "digests": "initrules.replicas",
+    "ablate": "initrules.ablation.running",
     "no_init": "initrules.construct",
     **dict.fromkeys(("Problem", "Verification"), "initrules.verdict"),
     "Stage": "initrules.stage",

@@ -74,6 +74,19 @@ def _has(where: str, name: str) -> bool:
     return getattr(module, name, None) is not None
 
 
+def function(spec: str) -> Callable[..., Any]:
+    """Import a function; modules beside its file can be imported from now on.
+
+    Raises ``ModelError`` when there is no such function, or importing it raises anything but an interrupt.
+    """
+    where, name = _split(spec)
+    sys.path.insert(0, str(Path(where).resolve().parent if where.endswith(".py") else Path.cwd()))
+    found = _attribute(where, name)
+    if not callable(found):
+        raise ModelError(f"'{spec}' is a {type(found).__name__}, not a function")
+    return found  # type: ignore[no-any-return]
+
+
 def _call(spec: str, factory: Any, arguments: Mapping[str, Any], device: str) -> Any:
     if not callable(factory):
         raise ModelError(f"'{spec}' is a {type(factory).__name__}, not a function that builds a model")

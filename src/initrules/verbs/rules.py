@@ -119,8 +119,9 @@ def _summary(checked: Checked) -> str:
 
 
 @click.command()
-@click.option("--kind", type=click.Choice(["rules", "test", "plan", "inventory"]), default="rules", show_default=True,
-              help="Which files: rule files, test files, saved plans, or what 'record' writes.")  # fmt: skip
+@click.option("--kind", type=click.Choice(["rules", "test", "study", "plan", "inventory"]), default="rules",
+              show_default=True,
+              help="Which files: rule files, test files, studies, saved plans, or what 'record' writes.")  # fmt: skip
 def schema(kind: str) -> int:
     """Print the JSON schema of a kind of file, for editors and other programs."""
     click.echo(json.dumps(_schema(kind), indent=1))
@@ -129,6 +130,7 @@ def schema(kind: str) -> int:
 
 def _schema(kind: str) -> Mapping[str, Any]:
     from initrules import plugins, recording, saved  # noqa: PLC0415
+    from initrules.ablation.schema import file_schema as study_schema  # noqa: PLC0415
     from initrules.ruletest.schema import file_schema  # noqa: PLC0415
     from initrules.schema import json_schema  # noqa: PLC0415
 
@@ -137,6 +139,8 @@ def _schema(kind: str) -> Mapping[str, Any]:
             return dict(saved.SCHEMA)
         case "inventory":
             return dict(recording.SCHEMA)
+        case "study":
+            return study_schema()
         case "test":
             return file_schema(plugins.tables())
         case _:
