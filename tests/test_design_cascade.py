@@ -30,8 +30,11 @@ def rule(name: str, select: str, values: str, more: str = "") -> str:
 
 
 def codes(plan: PlanData) -> list[str]:
-    """The findings but those about who is not claimed and who overlaps."""
-    return [one.code for one in plan.findings if one.code not in {"unclaimed", "contested"}]
+    """The findings but those about who is not claimed, who overlaps, and what zeros do to training."""
+    return [one.code for one in plan.findings if one.code not in NOT_ASKED]
+
+
+NOT_ASKED = {"unclaimed", "contested", "zero-layer", "zero-norm"}
 
 
 ALL = rule("all", "{type: Linear}", "set: {weight: ones}")

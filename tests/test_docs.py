@@ -84,7 +84,9 @@ def codes() -> set[str]:
     for file in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id="Finding" | "error"), args=[ast.Constant(value=str(code)), *_]):
+                case ast.Call(
+                    func=ast.Name(id="Finding" | "error" | "warning"), args=[ast.Constant(value=str(code)), *_]
+                ):
                     found.add(code)
                 case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(code))):
                     found.add(code)

@@ -13,6 +13,7 @@ from initrules.actions import chain
 from initrules.actions.base import Moments
 from initrules.binding import bind
 from initrules.cascade import Claim, Contest, RuleClaims, Tier, claim_all, contests, tier_of
+from initrules.dangers import danger_findings
 from initrules.decision import Decision, Loser, Row, Tally
 from initrules.errors import EvaluationError, Finding, Severity
 from initrules.evaluation import Catalog, Missing
@@ -21,6 +22,7 @@ from initrules.findings import Gathered, error
 from initrules.inventory import Inventory, Parameter, fingerprint
 from initrules.matcher import Matcher
 from initrules.naming import names_used
+from initrules.promises import promise_findings
 from initrules.rule_checks import Evidence, rule_findings
 from initrules.rules import Variable
 from initrules.ruleset import RuleSet
@@ -88,6 +90,8 @@ def make(rules: RuleSet, inventory: Inventory, catalogs: Mapping[str, Catalog] |
         *maker.findings,
         *rule_findings(evidence),
         *value_findings(inventory, rows, unmatched=rules.unmatched),
+        *danger_findings(inventory, rows),
+        *promise_findings(inventory, rows, rules.expect, scopes.of_model()),
         *circles(rows),
     ]
     moved = transfers(rows, fallen, catalogs or {}, inventory)
