@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.init import dirac_, orthogonal_, sparse_, trunc_normal_
 from transformers import (
     BertConfig,
     BertModel,
@@ -20,7 +22,8 @@ from transformers import (
 )
 
 import initrules
-from initrules.construct import is_undrawn, no_init
+from initrules.blank import has_blanks
+from initrules.construct import no_init
 from initrules.errors import Problems
 from support import isolated
 
@@ -28,6 +31,12 @@ ALL = initrules.from_text("""initrules: 1
 rules:
   - {rule: all, select: "**", set: {"*": {normal: {std: 0.02}}}}
 """)
+
+
+BIAS = """initrules: 1
+rules:
+  - {rule: first, select: "", set: {bias: 5}}
+"""
 
 
 def gpt2() -> PreTrainedModel:
@@ -49,7 +58,7 @@ def bert() -> PreTrainedModel:
 
 
 def left_out(module: nn.Module) -> list[str]:
-    return [name for name, parameter in module.named_parameters() if is_undrawn(parameter)]
+    return [name for name, parameter in module.named_parameters() if has_blanks(parameter)]
 
 
 class Started(nn.Module):
@@ -74,6 +83,29 @@ class Started(nn.Module):
             self.changed.mul_(3).clamp_(-1, 1)
 
 
+class ByName(nn.Module):
+    """Calls functions of torch.nn.init that it imported by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut = trunc_normal_(nn.Parameter(torch.empty(3, 3)), std=0.02)
+        self.matrix = orthogonal_(nn.Parameter(torch.empty(3, 3)))
+        self.sparse = sparse_(nn.Parameter(torch.empty(3, 3)), 0.9)
+        self.constant = dirac_(nn.Parameter(torch.empty(3, 3, 3)))
+
+
+class Sliced(nn.Module):
+    """Draws a weight part by part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(4, 2))
+        nn.init.normal_(self.weight)
+        with torch.no_grad():
+            nn.init.orthogonal_(self.weight[:2])
+            nn.init.orthogonal_(self.weight[2:])
+
+
 @pytest.mark.parametrize(
     ("build", "expected"),
     [
@@ -90,6 +122,10 @@ class Started(nn.Module):
             id="what is computed from nothing is nothing",
         ),
         pytest.param(Started, ["cut", "matrix", "through_data", "changed"], id="own ways"),
+        pytest.param(ByName, ["cut", "matrix", "sparse"], id="functions imported by name"),
+        pytest.param(lambda: nn.LSTM(3, 2, bias=False), ["weight_ih_l0", "weight_hh_l0"], id="LSTM"),
+        pytest.param(Sliced, [], id="parts are drawn"),
+        pytest.param(lambda: nn.LazyLinear(3), [], id="lazy ones have no shape"),
     ],
 )
 def test_left_out(build: Callable[[], nn.Module], expected: list[str]) -> None:
@@ -142,8 +178,9 @@ rules:
     with pytest.raises(Problems) as caught:
         initrules.apply_(model, rules)
     assert str(caught.value) == (
-        "3 parameters built under 'no_init', and no rule gives a value: 0.bias, 1.weight, 1.bias\n"
-        "  Add a rule or a default for them; 'keep' says that they were given one by other means."
+        "3 parameters of NaN, as 'no_init' leaves them, and no rule gives a value: 0.bias, 1.weight, 1.bias\n"
+        "  Add a rule or a default for them: 'reset' gives what their modules' own code would have drawn, "
+        "'keep' says that NaN is meant."
     )
     assert left_out(model) == ["0.weight", "0.bias", "1.weight", "1.bias"]
 
@@ -152,23 +189,58 @@ def test_what_was_loaded_since_is_not_refused() -> None:
     with no_init():
         model = isolated(nn.Linear)(3, 2)
     model.load_state_dict({"weight": torch.ones(2, 3), "bias": torch.zeros(2)})
-    rules = initrules.from_text("""initrules: 1
-rules:
-  - {rule: first, select: "", set: {bias: 5}}
-""")
-    initrules.apply_(model, rules)
+    initrules.apply_(model, initrules.from_text(BIAS))
     assert model.weight.tolist() == [[1, 1, 1], [1, 1, 1]]
     assert model.bias.tolist() == [5, 5]
 
 
-def test_keep_says_that_a_value_is_there() -> None:
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param('{rule: all, select: "", set: {"*": keep}}', id="kept"),
+        pytest.param("{rule: first, select: no, set: {bias: 5}, optional: true}", id="unclaimed"),
+    ],
+)
+def test_what_was_written_through_data_is_not_refused(rules: str) -> None:
     with no_init():
         model = isolated(nn.Linear)(3, 2)
     model.weight.data.fill_(7)
     model.bias.data.fill_(8)
-    rules = initrules.from_text('initrules: 1\nrules:\n  - {rule: all, select: "**", set: {"*": keep}}\n')
-    initrules.apply_(model, rules)
+    initrules.apply_(model, initrules.from_text(f"initrules: 1\nrules: [{rules}]"))
     assert model.bias.tolist() == [8, 8]
+
+
+@pytest.mark.parametrize("change", [copy.deepcopy, nn.Module.bfloat16, nn.Module.half, nn.Module.double])
+def test_a_copy_or_a_cast_of_a_blank_model_is_refused_too(change: Callable[[nn.Module], nn.Module]) -> None:
+    with no_init():
+        model = isolated(nn.Linear)(3, 2)
+    with pytest.raises(
+        Problems, match="1 parameter of NaN, as 'no_init' leaves them, and no rule gives a value: weight"
+    ):
+        initrules.apply_(change(model), initrules.from_text(BIAS))
+
+
+def test_keep_says_that_nan_is_meant() -> None:
+    with no_init():
+        model = isolated(nn.Linear)(3, 2)
+    initrules.apply_(model, initrules.from_text('initrules: 1\nrules: [{rule: all, select: "", set: {"*": keep}}]'))
+    assert left_out(model) == ["weight", "bias"]
+
+
+def test_a_model_that_was_never_applied_computes_nothing_but_nan() -> None:
+    with no_init():
+        model = isolated(nn.Linear)(3, 2)
+    assert bool(model(torch.ones(1, 3)).isnan().all())
+    with no_init():
+        square: Any = nn.utils.parametrizations.orthogonal(isolated(nn.Linear)(3, 3))
+    assert bool(square.weight.isnan().any())
+
+
+def test_reset_gives_what_was_left_out() -> None:
+    with no_init():
+        model = isolated(nn.Linear)(30, 20)
+    initrules.apply_(model, initrules.from_text('initrules: 1\nrules: [{rule: all, select: "", set: {"*": reset}}]'))
+    assert model.weight.abs().max().item() <= 30**-0.5
 
 
 def test_after_an_error_inside_torch_draws_again() -> None:
@@ -190,37 +262,29 @@ def test_other_threads_draw_as_always() -> None:
     assert {p.device.type for p in found[0].parameters()} == {"cpu"}
 
 
+def test_contexts_of_two_threads_may_overlap() -> None:
+    inside, done = threading.Event(), threading.Event()
+
+    def elsewhere() -> None:
+        with no_init():
+            inside.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=elsewhere)
+    with no_init():
+        thread.start()
+        inside.wait(10)
+    done.set()
+    thread.join()
+    assert not left_out(isolated(Started)())
+
+
 def test_nested_contexts_leave_out_once() -> None:
     with no_init():
         with no_init():
             inner = isolated(nn.Linear)(3, 2)
         outer = isolated(nn.Linear)(3, 2)
     assert (left_out(inner), left_out(outer)) == (["weight", "bias"], ["weight", "bias"])
-
-
-def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    with torch.device("meta"):
-        return build()
-
-
-def test_buffers_on_the_meta_device_get_what_their_owner_resets_them_to() -> None:
-    model = on_meta(lambda: nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)))
-    initrules.materialize_(model, ALL)
-    norm: Any = model[1]  # type: ignore[index]
-    assert (norm.running_mean.tolist(), norm.running_var.tolist()) == ([0, 0, 0], [1, 1, 1])
-    assert norm.num_batches_tracked.item() == 0
-
-
-def test_buffers_that_only_the_constructor_knows_are_an_error_before_anything_is_changed() -> None:
-    model = on_meta(llama)
-    with pytest.raises(Problems) as caught:
-        initrules.materialize_(model, ALL)
-    assert str(caught.value) == (
-        "2 buffers on the meta device, and no rule gives a value: model.rotary_emb.inv_freq, "
-        "model.rotary_emb.original_inv_freq\n"
-        "  Build the model under 'initrules.no_init(meta=True)', which keeps buffers, or write a rule for them."
-    )
-    assert {p.device.type for p in model.parameters()} == {"meta"}
 
 
 def test_the_plan_may_be_made_before() -> None:
@@ -230,3 +294,18 @@ def test_the_plan_may_be_made_before() -> None:
     record = initrules.materialize_(model, plan, seed=2)
     assert (record.seed, record.fingerprint) == (2, plan.data.fingerprint())
     assert not any(isinstance(p, Tensor) and p.is_meta for p in model.parameters())
+
+
+def test_marks_on_parameters_go_with_them_to_the_meta_device() -> None:
+    class Marked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            weight: Any = nn.Parameter(torch.empty(3))
+            weight.no_decay = True
+            self.weight = weight
+            self.twin = weight
+
+    with no_init(meta=True):
+        model: Any = Marked()
+    assert model.weight.no_decay is True
+    assert model.twin is model.weight

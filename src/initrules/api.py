@@ -151,9 +151,10 @@ def materialize_(
 ) -> Record:
     """Give a model on the meta device memory on ``device``, and every parameter the value of the plan.
 
-    ``model``: built under ``torch.device("meta")`` or ``no_init(meta=True)``. ``plan``: a plan for it, or the
-    rules to plan it by. Tied parameters stay tied. Buffers on the meta device get the value of a rule, or
-    that of their owner's reset method; others are an error, because only the constructor knows them:
+    ``model``: built under ``torch.device("meta")`` or ``no_init(meta=True)``; all of it is on ``device``
+    afterwards. ``plan``: a plan for it, or the rules to plan it by. Tied parameters stay tied. Buffers on
+    the meta device get the value of a rule, or what their owner's reset method or the ``_init_weights`` of
+    transformers computes; others are an error, because only the constructor knows them:
     ``no_init(meta=True)`` keeps them as built. Raises ``RuleError`` before anything is changed.
     """
     made = plan if isinstance(plan, Plan) else _plan(model, plan)

@@ -13,11 +13,12 @@ import torch
 from initrules import planning
 from initrules.actions import chain
 from initrules.agreement import disagreements, groups
+from initrules.blank import has_blanks
+from initrules.buffers import computed_buffers, loose_tensors
 from initrules.collector import held_off
-from initrules.construct import any_undrawn, buffers_by_reset, is_undrawn
 from initrules.decision import Decision, Row
 from initrules.errors import ApplyError, Problems, RuleError
-from initrules.places import Place, half_wrapped, places_of, unwritable
+from initrules.places import Place, half_wrapped, move_, places_of, unwritable
 from initrules.planning import PlanData
 from initrules.sharding import is_sharded, meshes
 from initrules.snapshot import Snapshot
@@ -44,8 +45,8 @@ def apply_(
     it is drawn from torch's own generator instead, and ``seed`` is not used. ``sources``: the
     checkpoints that ``load`` reads. ``device``: where a model on the meta device is materialised, by
     default the CPU. ``on_row`` is called after each write. ``snapshot``: of the model as it was planned;
-    without one the model is read again. ``complete``: buffers on the meta device that no rule gives a
-    value get that of their owner's reset method.
+    without one the model is read again. ``complete``: all of the model is to be on ``device`` afterwards,
+    and buffers on the meta device that no rule gives a value get that of the model's own methods.
     Raises ``Problems`` before the first write when anything can be known to fail, ``WriteError``
     when a write fails after that.
     """
@@ -56,8 +57,9 @@ def apply_(
     home = _usable(device or "cpu")
     with torch.inference_mode(mode=False), torch.no_grad(), held_off():
         writer = Writer(current, places, seed, sources)
-        given = buffers_by_reset(current, places) if complete else {}
+        given = computed_buffers(model, current, seed) if complete else {}
         problems = [*_plan_problems(current), *_empty(current, places, given), *_problems(current, places)]
+        problems += _loose(model) if complete else []
         problems = problems or writer.rehearsal()
         together = groups(model, meshes(place.tensor() for place in places.values()))
         if together:
@@ -65,7 +67,10 @@ def apply_(
             problems += disagreements(together, seed, current.fingerprint(), trouble)
         if problems:
             raise Problems(problems)
-        return writer.run(home, on_row or _nothing, given)
+        record = writer.run(home, on_row or _nothing, given)
+        if complete:
+            move_(model, home)
+        return record
 
 
 def values(
@@ -144,22 +149,37 @@ def _empty(planned: PlanData, places: Mapping[str, Place], given: Mapping[str, t
         yield ApplyError(
             f"{_counted(paths, 'buffer' if kind else 'parameter')} on the meta device, and no rule gives a value: "
             f"{_some(paths)}",
-            hint="Build the model under 'initrules.no_init(meta=True)', which keeps buffers, or write a rule for them."
+            hint=f"{_KEEPS}, or write a rule for them."
             if kind
             else "Add a rule or a default for them, or build the model on a real device.",
         )
-    if any_undrawn():
-        bare = [row for row in planned.rows if row.value is None or _changes(row.value)]
-        left = [row.path for row in bare if is_undrawn(places[row.path].tensor())]
-        if left:
-            yield ApplyError(
-                f"{_counted(left, 'parameter')} built under 'no_init', and no rule gives a value: {_some(left)}",
-                hint="Add a rule or a default for them; 'keep' says that they were given one by other means.",
-            )
+    bare = [row for row in planned.rows if row.value is None or _changes(row.value)]
+    blank = [row.path for row in bare if not row.parameter.buffer and has_blanks(places[row.path].tensor())]
+    if blank:
+        yield ApplyError(
+            f"{_counted(blank, 'parameter')} of NaN, as 'no_init' leaves them, and no rule gives a value: "
+            f"{_some(blank)}",
+            hint="Add a rule or a default for them: 'reset' gives what their modules' own code would have drawn, "
+            "'keep' says that NaN is meant.",
+        )
 
 
 def _changes(decision: Decision) -> bool:
     return decision.writes and chain.keeps(decision.actions)
+
+
+_KEEPS = "Build the model under 'initrules.no_init(meta=True)', which keeps buffers"
+
+
+def _loose(model: Any) -> Iterator[ApplyError]:
+    """Tensors beside parameters and buffers that a forward pass would miss."""
+    names = loose_tensors(model)
+    if names:
+        yield ApplyError(
+            f"{_counted(names, 'tensor')} on the meta device that {'is' if len(names) == 1 else 'are'} neither "
+            f"parameter nor buffer: {_some(names)}",
+            hint=f"{_KEEPS} and all other tensors.",
+        )
 
 
 def _counted(paths: Sequence[str], word: str) -> str:

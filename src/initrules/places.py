@@ -11,7 +11,7 @@ from torch import nn
 
 from initrules.decision import Row
 from initrules.sharding import is_sharded, unknown_placement
-from initrules.survey import chains, modules_by_path
+from initrules.survey import chains, modules_by_path, root_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def unwritable(place: Place, tensor: torch.Tensor) -> str | None:
         return "is expanded: several of its entries are one number in memory"
     if place.parametrized:
         if tensor.device.type == "meta":
-            return "is parametrized and on the meta device; build the model on a real device"
+            return "is parametrized and on the meta device; build the model under 'no_init()' on a real one"
         lacking = [type(one).__name__ for one in place.chain if not hasattr(one, "right_inverse")]
         if lacking:
             return f"is wrapped in {lacking[0]}, which has no right_inverse to write through"
@@ -107,3 +107,19 @@ def materialise_(row: Row, places: Mapping[str, Place], device: torch.device) ->
     new = nn.Parameter(made, old.requires_grad) if isinstance(old, nn.Parameter) else made
     for name in row.parameter.names:
         places[name.path].replace(new)
+
+
+def move_(model: Any, device: torch.device) -> None:
+    """Move what is not on a device there; what was one tensor stays one."""
+    moved: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # with the old one, so that no id is used again
+
+    def there(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in moved:
+            moved[id(tensor)] = (tensor, tensor.to(device))
+        return moved[id(tensor)][1]
+
+    home = torch.empty(0, device=device).device  # with its index
+    entries = root_entries(model)
+    for module in [model] if entries is None else entries.values():
+        if any(tensor.device != home for tensor in (*module.parameters(), *module.buffers())):
+            module._apply(there)

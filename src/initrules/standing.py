@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from initrules.construct import is_undrawn
+from initrules.blank import PROBES, is_blank
 from initrules.decision import Row
 from initrules.effective import estimates, weight, whole
 from initrules.inventory import Inventory, Parameter
@@ -52,14 +52,14 @@ def _other_kind(planned: Parameter, now: Parameter) -> Iterator[Problem]:
 
 def row_problems(row: Row, place: Place, *, applied: bool) -> Iterator[Problem]:
     """Everything about one tensor that needs no knowledge of its values; ``applied``: by this package."""
-    if is_undrawn(place.tensor()):
-        yield _about(row, "unchanged", "was built under 'no_init' and never written")
-        return
     if row.parameter.buffer and row.value is None:
         return  # a mask may hold infinities
     tensor = weight(place)
     if not _all_finite(tensor):
         bad = tensor.numel() - int(tensor.float().isfinite().sum())
+        if bad <= PROBES < tensor.numel() and is_blank(tensor):
+            yield _about(row, "unchanged", "was built under 'no_init' and never written")
+            return
         wraps = f" after its parametrization ({', '.join(_wraps(place))})" if place.parametrized else ""
         yield _about(row, "finite", f"has {bad:,} values of {tensor.numel():,} that are not finite{wraps}")
         return
