@@ -61,7 +61,7 @@ def apply_(
         problems = [*_plan_problems(current), *_empty(current, places, given), *_problems(current, places)]
         problems += _loose(model) if complete else []
         problems = problems or writer.rehearsal()
-        together = groups(model, meshes(place.tensor() for place in places.values()))
+        together = groups(model, meshes(places[row.path].tensor() for row in current.rows if row.parameter.placement))
         if together:
             trouble = problems[0].message if problems else None
             problems += disagreements(together, seed, current.fingerprint(), trouble)
@@ -193,28 +193,34 @@ def _some(paths: Sequence[str]) -> str:
 def _problems(planned: PlanData, places: Mapping[str, Place]) -> Iterator[RuleError]:
     """Everything about the live tensors that would make a write fail."""
     for row in planned.rows:
-        place = places[row.path]
-        if row.value is not None and row.value.writes:
-            stored = place.tensor()
-            problem = unwritable(place, stored) or half_wrapped(row, places) or changed_before(row, row.value, stored)
-            if problem:
-                yield ApplyError(f"'{row.path}' {problem}", row.value.span)
-            elif planned.rules.stream == "global" and is_sharded(stored):
-                yield ApplyError(
-                    f"'{row.path}' is sharded, and 'stream: global' draws whole tensors",
-                    row.value.span,
-                    "Use 'stream: keyed', or apply the plan before sharding.",
-                )
-        wrap = row.decisions.get("parametrize")
-        if wrap is not None and wrap.writes and is_sharded(place.tensor()):
-            yield ApplyError(
-                f"'{row.path}' is sharded, and cannot be wrapped", wrap.span, "Apply the plan before sharding."
-            )
-        elif wrap is not None and wrap.writes:
-            yield from _unwrappable(row, wrap, place)
+        value, wrap = row.decisions.get("set"), row.decisions.get("parametrize")
+        if value is not None and value.writes:
+            yield from _cannot_be_written(row, value, places, planned.rules.stream)
+        if wrap is not None and wrap.writes:
+            yield from _cannot_be_wrapped(row, wrap, places[row.path])
 
 
-def _unwrappable(row: Row, wrap: Decision, place: Place) -> Iterator[RuleError]:
+def _cannot_be_written(row: Row, value: Decision, places: Mapping[str, Place], stream: str) -> Iterator[RuleError]:
+    path = row.path
+    place = places[path]
+    stored = place.tensor()
+    problem = unwritable(place, stored) or half_wrapped(row, places) or changed_before(path, value, stored)
+    if problem:
+        yield ApplyError(f"'{path}' {problem}", value.span)
+    elif stream == "global" and is_sharded(stored):
+        yield ApplyError(
+            f"'{path}' is sharded, and 'stream: global' draws whole tensors",
+            value.span,
+            "Use 'stream: keyed', or apply the plan before sharding.",
+        )
+
+
+def _cannot_be_wrapped(row: Row, wrap: Decision, place: Place) -> Iterator[RuleError]:
+    if is_sharded(place.tensor()):
+        yield ApplyError(
+            f"'{row.path}' is sharded, and cannot be wrapped", wrap.span, "Apply the plan before sharding."
+        )
+        return
     if row.value is not None and row.value.writes:
         return  # the plan knows the new value
     if place.tensor().device.type != "meta" and divides_by_zero(wrap.actions[0], place.tensor()):

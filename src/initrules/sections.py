@@ -42,7 +42,11 @@ class Section:
 
 def whole(count: int) -> Section:
     """All of ``count`` elements."""
-    return Section(np.zeros(1, np.int64), count)
+    return Section(_FIRST, count)
+
+
+_FIRST = np.zeros(1, np.int64)
+_FIRST.setflags(write=False)
 
 
 def grid(shape: Sequence[int], indices: Sequence[np.ndarray[Any, np.dtype[np.int64]]]) -> Section:

@@ -54,6 +54,9 @@ def reads(row: Row) -> tuple[str, ...]:
 
 
 def _after_what_they_read(rows: Sequence[Row]) -> Iterator[Row]:
+    if not any(map(reads, rows)):
+        yield from rows
+        return
     by_path = {row.path: row for row in rows}
     done: set[str] = set()
     for first in rows:

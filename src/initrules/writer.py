@@ -22,11 +22,11 @@ from initrules.draw import Elsewhere, KeyedDraw, at_once
 from initrules.errors import ApplyError, RuleError
 from initrules.filling import Fill
 from initrules.global_draw import GlobalDraw
+from initrules.jobs import Job, jobs
 from initrules.lanes import Lanes, lanes
 from initrules.places import Place, materialise_
 from initrules.planning import PlanData
 from initrules.resetting import seeded_globally
-from initrules.sequence import in_order, reads
 from initrules.sharding import clear_row_, gathered, is_sharded, put_, settle_shards_
 from initrules.sources import Sources
 from initrules.streams import stream_key
@@ -60,15 +60,11 @@ class WriteError(ApplyError):
 _CHANGES: Any = WeakIdKeyDictionary()
 
 
-def _changes_in_place(decision: Decision) -> bool:
-    return len(decision.actions) > 1 and chain.keeps(decision.actions)
-
-
-def changed_before(row: Row, decision: Decision, tensor: torch.Tensor) -> str | None:
+def changed_before(path: str, decision: Decision, tensor: torch.Tensor) -> str | None:
     """Whether the very same change in place was made before, and nothing was written since."""
-    if not _changes_in_place(decision) or tensor.is_inference():
+    if len(decision.actions) == 1 or not chain.keeps(decision.actions) or tensor.is_inference():
         return None
-    if _CHANGES.get(tensor) != (row.path, decision.actions, tensor._version):
+    if _CHANGES.get(tensor) != (path, decision.actions, tensor._version):
         return None
     return (
         f"was changed by this rule before ({decision.summary}) and not written since: once more would change it twice"
@@ -84,7 +80,8 @@ class Writer:
         self.seed = seed
         self.sources = sources
         self._keyed = planned.rules.stream == "keyed"
-        self.order = in_order(planned.rows, planned.inventory, planned.rules)
+        self.jobs = jobs(planned, places)
+        self._job = {job.path: job for job in self.jobs}
         self._reset: dict[int, nn.Module] = {}
         self._tried: dict[str, torch.Tensor] | None = None  # what other parameters will be, while rehearsing
         self._written = False  # whether the model has the plan's values already
@@ -94,26 +91,36 @@ class Writer:
 
     def rehearsal(self) -> list[RuleError]:
         """Try on copies the writes that only a try can judge; the generators are put back afterwards."""
+        doubtful = [job for job in self.jobs if self._must_be_tried(job)]
+        if not doubtful:
+            return []
         self._tried = {}
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            problems = [problem for row in self.order for problem in self._try(row)]
+            problems = [problem for job in doubtful for problem in self._try(job)]
         self._tried = None
         self._reset.clear()
         return problems
 
-    def _try(self, row: Row) -> Iterator[RuleError]:
-        place = self.places[row.path]
-        if row.value is None or self._entrywise(row, row.value):
-            return
-        if not (place.parametrized or _must_be_tried(row, self.places[row.target.met])):
-            return
+    def _must_be_tried(self, job: Job) -> bool:
+        """Whether only a try can tell if the value exists: formulas, norms, what is in files, the user's code."""
+        if job.entrywise:
+            return False
+        if job.traits.uncertain or job.place.parametrized:
+            return True
+        return job.traits.resets and not type(self._read(job).owner).__module__.startswith("torch.nn.")
+
+    def _read(self, job: Job) -> Place:
+        """The place by which the rule met the parameter: a reset is that of its owner."""
+        return self.places[job.target.met]
+
+    def _try(self, job: Job) -> Iterator[RuleError]:
         try:
-            value = self._value(row, row.value, place)
-            if place.parametrized:
-                self._write_through(row, copy.deepcopy(place.chain), value)
+            value = self._value(job)
+            if job.place.parametrized:
+                self._write_through(job, copy.deepcopy(job.place.chain), value)
         except Exception as error:  # noqa: BLE001  # whatever that code raises
             hint = error.hint if isinstance(error, RuleError) else None
-            yield ApplyError(f"'{row.path}' cannot be written: {_message(error)}", row.value.span, hint)
+            yield ApplyError(f"'{job.path}' cannot be written: {_message(error)}", job.decision.span, hint)
 
     def values(self) -> Iterator[tuple[Row, torch.Tensor | Exception]]:
         """Every value that depends on nothing found in the model, computed again from the plan and the seed.
@@ -122,37 +129,33 @@ class Writer:
         stands for a value that could not be computed.
         """
         self._written = True
-        rows = [row for row in self.order if row.value is not None and not chain.keeps(row.value.actions)]
-        for wave in _waves(rows, _HELD):
+        for wave in _waves([job for job in self.jobs if not job.traits.keeps], _HELD):
             found = self._recomputed(wave)
-            yield from ((row, found.pop(row.path)) for row in wave)
+            yield from ((job.row, found.pop(job.path)) for job in wave)
 
     @torch.inference_mode(mode=False)
     @torch.no_grad()
-    def _recomputed(self, wave: Sequence[Row]) -> dict[str, torch.Tensor | Exception]:
+    def _recomputed(self, wave: Sequence[Job]) -> dict[str, torch.Tensor | Exception]:
         self._tried = {}
         found: dict[str, torch.Tensor | Exception] = {}
         with lanes(torch.get_num_threads()) if self._keyed else contextlib.nullcontext(Lanes(None)) as pool:
-            for row in wave:
-                self._recompute(row, pool, found)
+            for job in wave:
+                self._recompute(job, pool, found)
             pool.finish()
         self._tried = None
         return found
 
-    def _recompute(self, row: Row, pool: Lanes, found: dict[str, torch.Tensor | Exception]) -> None:
-        decision, place = row.value, self.places[row.path]
-        assert decision is not None
-
+    def _recompute(self, job: Job, pool: Lanes, found: dict[str, torch.Tensor | Exception]) -> None:
         def compute() -> None:
             try:
-                found[row.path] = self._value(row, decision, place)
+                found[job.path] = self._value(job)
             except Exception as error:  # noqa: BLE001  # whatever the user's code raises
-                found[row.path] = error
+                found[job.path] = error
 
-        if self._entrywise(row, decision) and row.target.padding is None:
-            found[row.path] = blank = torch.empty(row.parameter.shape, dtype=place.tensor().dtype)
-            decision.actions[0].write_(blank, row.target, self._draw(row, pool.fill))
-        elif self._keyed and _is_ours(decision) and not place.parametrized:
+        if job.entrywise and job.target.padding is None:
+            found[job.path] = blank = torch.empty(job.row.parameter.shape, dtype=job.place.tensor().dtype)
+            job.decision.actions[0].write_(blank, job.target, self._draw(job, pool.fill))
+        elif job.traits.ours and not job.place.parametrized:
             pool.call(compute)
         else:
             compute()
@@ -160,15 +163,15 @@ class Writer:
     def run(self, device: torch.device, on_row: Callable[[], None], given: Mapping[str, torch.Tensor]) -> Record:
         """Write everything; ``given``: values for buffers on the meta device that no rule writes."""
         for row in self.planned.rows:
-            if self.places[row.path].tensor().device.type == "meta":
+            if row.parameter.device == "meta":
                 with self._named(row):
                     materialise_(row, self.places, device)
                     if row.path in given:
                         self.places[row.path].tensor().copy_(given[row.path])
-        if any(is_sharded(place.tensor()) for place in self.places.values()):
+        if any(row.parameter.placement for row in self.planned.rows):
             settle_shards_({id(place.owner): place.owner for place in self.places.values()}.values())
         with lanes(torch.get_num_threads()) if self._keyed else contextlib.nullcontext(Lanes(None)) as pool:
-            for wave in _waves(self.order, _WAVE):
+            for wave in _waves(self.jobs, _WAVE):
                 self._write_wave(wave, pool, on_row)
         for row in self.planned.rows:
             wrap = row.decisions.get("parametrize")
@@ -195,105 +198,91 @@ class Writer:
             "Build the model again before the next try.",
         )
 
-    def _write_wave(self, wave: Sequence[Row], pool: Lanes, on_row: Callable[[], None]) -> None:
-        """Write rows that do not read each other, and record them when all that was begun has ended."""
+    def _write_wave(self, wave: Sequence[Job], pool: Lanes, on_row: Callable[[], None]) -> None:
+        """Write values that do not read each other, and record them when all that was begun has ended."""
         failures: dict[str, Exception] = {}
-        begun: list[Row] = []
-        for row in wave:
-            begun.append(row)
-            self._begin(row, pool, failures)
+        begun: list[Job] = []
+        for job in wave:
+            begun.append(job)
+            self._begin(job, pool, failures)
             if failures:
                 break
         pool.finish()
-        done = [row for row in begun if row.path not in failures]
-        stored = [self.places[row.path].tensor() for row in done]
+        done = [job for job in begun if job.path not in failures] if failures else begun
+        stored = [job.place.tensor() for job in done]
         torch.autograd.graph.increment_version(stored)  # blocks are written behind autograd's back
-        for row, tensor in zip(done, stored, strict=True):
-            self._settle(row, tensor)
-            self.written.append(row.path)
+        for job, tensor in zip(done, stored, strict=True):
+            if job.target.padding is not None and job.entrywise:
+                clear_row_(tensor, job.target.padding)
+            if job.traits.changes:
+                _CHANGES[tensor] = (job.path, job.decision.actions, tensor._version)
+            self.written.append(job.path)
             on_row()
         for path, error in failures.items():
             raise self._failure(path, error) from error
 
-    def _begin(self, row: Row, pool: Lanes, failures: dict[str, Exception]) -> None:
-        """Write a row on some lane, or here where torch's generator or other people's code is needed."""
-        decision, place = row.value, self.places[row.path]
-        assert decision is not None
+    def _begin(self, job: Job, pool: Lanes, failures: dict[str, Exception]) -> None:
+        """Write a value on some lane, or here where torch's generator or other people's code is needed."""
+        if job.entrywise:
+            job.decision.actions[0].write_(job.place.tensor(), job.target, self._draw(job, pool.fill))
+            return
 
         def write() -> None:
             try:
-                self._write(row, decision)
+                self._write(job)
             except Exception as error:  # noqa: BLE001  # told with the row's name when the others have ended
-                failures[row.path] = error
+                failures[job.path] = error
 
-        if self._entrywise(row, decision):
-            decision.actions[0].write_(place.tensor(), row.target, self._draw(row, pool.fill))
-        elif self._keyed and _is_ours(decision) and not (place.parametrized or is_sharded(place.tensor())):
+        if job.traits.ours and not (job.place.parametrized or is_sharded(job.place.tensor())):
             pool.call(write)
         else:
             write()
 
-    def _entrywise(self, row: Row, decision: Decision) -> bool:
-        """Whether each entry can be written where it is, without a second tensor."""
-        one = len(decision.actions) == 1 and decision.actions[0].entrywise
-        return self._keyed and one and not self.places[row.path].parametrized
-
-    def _settle(self, row: Row, stored: torch.Tensor) -> None:
-        assert row.value is not None
-        if row.target.padding is not None and self._entrywise(row, row.value):
-            clear_row_(stored, row.target.padding)
-        if _changes_in_place(row.value):
-            _CHANGES[stored] = (row.path, row.value.actions, stored._version)
-
-    def _write(self, row: Row, decision: Decision) -> None:
-        place = self.places[row.path]
-        if self._has_room(row, decision, place):
-            self._value(row, decision, place, place.tensor())
-            return
-        value = self._whole(row, decision, place)
-        if place.parametrized:
-            self._write_through(row, place.chain, value)
+    def _write(self, job: Job) -> None:
+        stored = job.place.tensor()
+        if self._has_room(job, stored):
+            self._value(job, stored)
+        elif job.place.parametrized:
+            self._write_through(job, job.place.chain, self._whole(job, stored))
         else:
-            put_(place.tensor(), value)
+            put_(stored, self._whole(job, stored))
 
-    def _has_room(self, row: Row, decision: Decision, place: Place) -> bool:
+    def _has_room(self, job: Job, stored: torch.Tensor) -> bool:
         """Whether the value can be made where it is to lie, so that it takes no second tensor."""
-        stored = place.tensor()
+        if not job.traits.ours or job.traits.keeps or job.traits.reads or job.place.parametrized:
+            return False
         plain = stored.device.type == "cpu" and stored.dtype == _working(stored.dtype) and stored.is_contiguous()
-        ours = self._keyed and _is_ours(decision) and not chain.keeps(decision.actions)
-        return plain and ours and not (place.parametrized or is_sharded(stored) or reads(row))
+        return plain and not is_sharded(stored)
 
-    def _whole(self, row: Row, decision: Decision, place: Place) -> torch.Tensor:
+    def _whole(self, job: Job, stored: torch.Tensor) -> torch.Tensor:
         """The new value, computed here or by the rank whose turn it is."""
-        stored = place.tensor()
-        if not (is_sharded(stored) and self._keyed and _is_ours(decision) and owned_by_one(stored)):
-            return self._value(row, decision, place)
-        if chain.keeps(decision.actions):
-            return self._value(row, decision, place)
+        ours = job.traits.ours and not job.traits.keeps
+        if not (ours and is_sharded(stored) and owned_by_one(stored)):
+            return self._value(job)
         self._turn += 1
-        owner = self._turn % dist.get_world_size()
-        return told(lambda: self._value(row, decision, place), stored, owner)
+        return told(lambda: self._value(job), stored, self._turn % dist.get_world_size())
 
-    def _write_through(self, row: Row, chain: Any, value: torch.Tensor) -> None:
-        key = self._key(row, "parametrize")
+    def _write_through(self, job: Job, chain: Any, value: torch.Tensor) -> None:
+        key = self._key(job.path, "parametrize")
         with seeded_globally(key):  # an orthogonal parametrization completes a matrix with random columns
             write_through_(chain, value, key)
 
-    def _key(self, row: Row, slot: str) -> int:
-        return stream_key(self.seed, row.path, slot)
+    def _key(self, path: str, slot: str) -> int:
+        return stream_key(self.seed, path, slot)
 
-    def _value(self, row: Row, decision: Decision, place: Place, room: torch.Tensor | None = None) -> torch.Tensor:
+    def _value(self, job: Job, room: torch.Tensor | None = None) -> torch.Tensor:
         """The new value: drawn in working precision on the CPU, into ``room`` if there is any, then cast."""
-        stored = place.tensor()
-        value = self._blank(row, stored) if room is None else room
-        if chain.keeps(decision.actions):
-            value.copy_(place.chain() if place.parametrized else gathered(stored))
-        chain.write_(decision.actions, value, row.target, self._draw(row))
-        if row.target.padding is not None and not decision.actions[0].explicit:
-            value[row.target.padding] = 0
+        actions, target = job.decision.actions, job.target
+        stored = job.place.tensor()
+        value = self._blank(job.row, stored) if room is None else room
+        if job.traits.keeps:
+            value.copy_(job.place.chain() if job.place.parametrized else gathered(stored))
+        chain.write_(actions, value, target, self._draw(job))
+        if target.padding is not None and not actions[0].explicit:
+            value[target.padding] = 0
         value = value.to(stored.dtype)
         if not is_finite(value):
-            raise ApplyError(f"its value would not be finite in {row.parameter.dtype}")
+            raise ApplyError(f"its value would not be finite in {job.row.parameter.dtype}")
         return value if stored.device.type == "meta" else value.to(stored.device)
 
     def _blank(self, row: Row, stored: torch.Tensor) -> torch.Tensor:
@@ -302,34 +291,32 @@ class Writer:
             return torch.empty(row.parameter.shape, dtype=stored.dtype, device=stored.device)
         return torch.empty(row.parameter.shape, dtype=_working(stored.dtype), device="cpu")
 
-    def _draw(self, row: Row, later: Callable[[Fill], None] = at_once) -> Draw:
-        read = self.places[row.target.met]  # a reset is that of the owner by which the rule met it
-        elsewhere = Elsewhere(self._other, self.sources.tensor)
-        if not self._keyed:
-            return GlobalDraw(read.owner, read.local, elsewhere, self._reset)
-        return KeyedDraw(self.seed, row.path, read.owner, read.local, elsewhere, later=later)
+    def _draw(self, job: Job, later: Callable[[Fill], None] = at_once) -> Draw:
+        read = self._read(job)
+        elsewhere = None if job.entrywise else Elsewhere(self._other, self.sources.tensor)
+        if self._keyed:
+            return KeyedDraw(self.seed, job.path, read.owner, read.local, elsewhere, later=later)
+        assert elsewhere is not None
+        return GlobalDraw(read.owner, read.local, elsewhere, self._reset)
 
     def _other(self, path: str) -> torch.Tensor:
         """Another parameter as it is now: written before, or left as it was; in a rehearsal as it will be."""
-        place = self.places[path]
-        if self._tried is not None:
-            row = self.planned.row(path)
-            if row is not None and row.value is not None and row.value.writes and not self._is_found(row, place):
-                if path not in self._tried:
-                    self._tried[path] = self._value(row, row.value, place)
-                return self._tried[path]
+        place, job = self.places[path], self._job.get(path)
+        if self._tried is not None and job is not None and not self._is_found(job):
+            if path not in self._tried:
+                self._tried[path] = self._value(job)
+            return self._tried[path]
         found: torch.Tensor = place.chain() if place.parametrized else gathered(place.tensor())
         return found
 
-    def _is_found(self, row: Row, place: Place) -> bool:
+    def _is_found(self, job: Job) -> bool:
         """Whether only the parameter itself tells its value: it was changed in place, or wrapped before."""
-        if not self._written or row.value is None:
-            return False
-        return chain.keeps(row.value.actions) or (place.parametrized and "parametrize" not in row.decisions)
+        wrapped_before = job.place.parametrized and "parametrize" not in job.row.decisions
+        return self._written and (job.traits.keeps or wrapped_before)
 
     def _wrap(self, row: Row, decision: Decision) -> None:
         place = self.places[row.path]
-        key = self._key(row, "parametrize")
+        key = self._key(row.path, "parametrize")
         with seeded_globally(key), torch.enable_grad():
             wrap_(place.owner, place.local, decision.actions[0])
         settle_(place.chain, key)
@@ -339,38 +326,21 @@ def _message(error: Exception) -> str:
     return error.message if isinstance(error, RuleError) else f"{type(error).__name__}: {error}"
 
 
-def _must_be_tried(row: Row, place: Place) -> bool:
-    """Whether only a try can tell if the value exists: formulas, norms, what is in files, the user's code."""
-    own = not type(place.owner).__module__.startswith("torch.nn.")
-    actions = row.value.actions if row.value is not None else ()
-    names = {action.name for action in actions}
-    if not all(type(action).__module__.startswith("initrules.") for action in actions):
-        return True
-    return bool(names & {"formula", "load", "normalize", "parts"}) or (own and "reset" in names)
-
-
-def _waves(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
-    """The rows in their order, cut before each that reads others, and after about ``most`` elements."""
-    wave: list[Row] = []
+def _waves(order: Sequence[Job], most: int) -> Iterator[list[Job]]:
+    """The jobs in their order, cut before each that reads others, and after about ``most`` elements."""
+    wave: list[Job] = []
     elements = 0
-    for row in rows:
-        if wave and (reads(row) or elements > most):
+    for job in order:
+        if wave and (elements > most or job.traits.reads):
             yield wave
             wave, elements = [], 0
-        wave.append(row)
-        elements += math.prod(row.parameter.shape or ())
+        wave.append(job)
+        elements += math.prod(job.row.parameter.shape or ())
     yield wave
 
 
 _WAVE = 1 << 26  # elements: a quarter of a second, when progress is worth a report
 _HELD = 1 << 22  # elements: 16 MiB in float32
-
-
-def _is_ours(decision: Decision) -> bool:
-    """Whether a value comes from this package's own actions alone, none of which runs the user's code."""
-    actions = decision.actions
-    ours = all(type(action).__module__.startswith("initrules.") for action in actions)
-    return ours and not {action.name for action in actions} & {"reset", "load", "copy", "formula", "parts"}
 
 
 def _working(dtype: torch.dtype) -> torch.dtype:
