@@ -7,6 +7,7 @@ layer of a branch or of a network) is no danger and not worth a note: it moves i
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -134,10 +135,9 @@ class _Faded:
 
     @classmethod
     def of(cls, what: str, gains: Sequence[float], advice: str | None) -> _Faded:
-        least, most, total = min(gains), max(gains), math.prod(gains)
-        each = f"{least:.2g}" if most < 1.01 * least else f"{least:.2g} to {most:.2g}"
-        shown = f"{max(total, 1 / total):.2g}"
-        return cls(what, f"{len(gains)} layers with gains of {each}", shown, total < 1, advice)
+        least, most, logarithm = min(gains), max(gains), math.fsum(map(math.log, gains))
+        each = " to ".join(dict.fromkeys((f"{least:.2g}", f"{most:.2g}")))
+        return cls(what, f"{len(gains)} layers with gains of {each}", _power(abs(logarithm)), logarithm < 0, advice)
 
     def finding(self, where: Sequence[str], hidden: Sequence[Stage]) -> Finding:
         verb = "shrinks" if self.shrinks else "grows"
@@ -146,6 +146,13 @@ class _Faded:
         row = hidden[0].row
         found = warning("vanishing", message, row, hint) if self.shrinks else warning("exploding", message, row, hint)
         return replace(found, parameters=tuple(one.row.path for one in hidden))
+
+
+def _power(logarithm: float) -> str:
+    """What has this logarithm, with two digits: of deep networks too, where it is no float."""
+    if logarithm < math.log(sys.float_info.max):
+        return f"{math.exp(logarithm):.2g}"
+    return f"1e+{logarithm / math.log(10):.0f}"
 
 
 def _depth(chain: Chain, run: Sequence[Stage]) -> _Faded | None:

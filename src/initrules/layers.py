@@ -117,9 +117,17 @@ def runs(chain: Chain, layers: Layers) -> Iterator[tuple[Stage, ...]]:
             found, size = [], _after_norm(link, layers) if link.norm else None
             continue
         found.append(stage)
-        size = None if size is None or stage.forward is None else size * stage.forward**2
+        size = None if size is None or stage.forward is None else _bounded(size * stage.forward**2)
     if found:
         yield tuple(found)
+
+
+def _bounded(size: float) -> float:
+    """A variance that stays a float however deep the network: beyond these ends nothing depends on it."""
+    return min(max(size, _LEAST), 1 / _LEAST)
+
+
+_LEAST = 1e-200
 
 
 def _after_norm(link: Link, layers: Layers) -> float | None:

@@ -152,9 +152,11 @@ def _other_function(chain: Chain, position: int, link: Link, layers: Layers, pro
     if row is None or row.value is None or row.moments is None or not link.affine:
         return
     (action,) = row.value.actions if len(row.value.actions) == 1 else (None,)
-    following = [one for one in chain.links[position + 1 :] if not one.transparent][:1]
-    activation = following[0].activation if following else None
-    if not isinstance(action, Output) or activation is None:
+    if not isinstance(action, Output):
+        return
+    following = next((one for one in chain.links[position + 1 :] if not one.transparent), None)
+    activation = following.activation if following else None
+    if activation is None:
         return
     given = activation.function(row.moments.mean)
     if abs(given - action.value) <= 1e-6 * max(1.0, abs(action.value)):
