@@ -148,48 +148,6 @@ def test_nothing_expected_runs_nothing() -> None:
     assert check(model, planned(KEPT, model), object()) == []
 
 
-PHASE_2 = example("phase2")
-
-
-@pytest.mark.parametrize(("rules", "build"), [
-    pytest.param("full", PHASE_2.build, id="large"),
-    pytest.param("env-shared", PHASE_2.build, id="with dropout"),
-    pytest.param("env-small", PHASE_2.build_small, id="small"),
-])  # fmt: skip
-def test_phase_2_starts_at_its_targets_and_every_parameter_is_trained(rules: str, build: Any) -> None:
-    """V and X at 0.5, U at -2.14, Q and V_r at theirs; gradient everywhere in the second step, in both modes."""
-    model = isolated(build)()
-    plan = initrules.plan(model, f"preset:phase2/{rules}")
-    plan.apply_(seed=0)
-    verdict = initrules.verify(model, plan, PHASE_2.example_inputs(), seed=0)
-    assert (verdict.problems, verdict.expected, verdict.untested) == ((), 6, ())
-
-
-@pytest.mark.parametrize("name", ["v_h_e", "x_h", "u_r", "q_r", "v_r"])
-def test_an_output_of_phase_2_that_is_off_is_found(name: str) -> None:
-    model = isolated(PHASE_2.build)()
-    plan = initrules.plan(model, "preset:phase2/full")
-    plan.apply_(seed=0)
-    layer = [module for module in getattr(model, name).modules() if isinstance(module, nn.Linear)][-1]
-    with torch.no_grad():
-        layer.bias.add_(0.001)
-    found = initrules.verify(model, plan, PHASE_2.example_inputs()).problems
-    assert [(one.subject, one.check, " mode, " in one.message) for one in found if one.check == "output"] == [
-        (name, "output", True)
-    ] * 2
-    assert [one.check for one in found if one.check != "output"] == ["value"]
-
-
-def test_the_targets_of_phase_2() -> None:
-    model = isolated(PHASE_2.build)()
-    initrules.apply_(model, "preset:phase2/full")
-    inputs, means = PHASE_2.example_inputs(), {}
-    with torch.no_grad():
-        for name in ("v_h_e", "x_h", "u_r", "v_r", "q_r"):
-            means[name] = float(getattr(model, name).eval()(*inputs[name]).mean())
-    assert means == pytest.approx({"v_h_e": 0.5, "x_h": 0.5, "u_r": -2.1435, "v_r": -21.435, "q_r": -19.292}, abs=1e-3)
-
-
 @pytest.mark.parametrize("name", ["gpt2", "resnet", "vit", "fixup"])
 def test_shipped_rule_sets_let_every_parameter_of_their_example_learn(name: str) -> None:
     model = isolated(example(name).build)()
