@@ -37,7 +37,7 @@ def drawn(
 
     Left out is what keeps or transforms the values found, and what the user's own code refuses to give.
     """
-    for row, value in values(model, planned, seed=seed, sources=sources):
+    for row, value in values(places_of(model), planned, seed=seed, sources=sources):
         array = _array(value) if isinstance(value, torch.Tensor) else None
         if array is not None:
             yield row, array
