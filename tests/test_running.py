@@ -57,7 +57,11 @@ def everything(model: nn.Module) -> dict[str, Any]:
             found[f"{path}:{name}"] = [*value] if isinstance(value, dict) else id(value)
         found |= {f"{path}.{name}": value.tolist() for name, value in module._buffers.items() if value is not None}
         found |= {f"{path}.{name}": p.tolist() for name, p in module._parameters.items() if p is not None}
-        found |= {f"{path}.{name}@": (id(p), id(p.grad)) for name, p in module._parameters.items() if p is not None}
+        found |= {
+            f"{path}.{name}@": (id(p), id(p.grad), p.requires_grad)
+            for name, p in module._parameters.items()
+            if p is not None
+        }
         found |= {f"{path}.{name}@": id(b) for name, b in module._buffers.items()}
     return found
 
@@ -72,6 +76,7 @@ def test_nothing_is_left_behind(mode: str) -> None:
     with restored(model):
         assert model.norm.weight.grad is None
         model.norm.register_forward_hook(lambda *_: None)
+        model.norm.bias.requires_grad_(False)
         (out,) = run(model, calls_of(model, inputs), mode)
         assert model.training is (mode == "train")
         out.sum().backward()

@@ -116,13 +116,14 @@ def restored(model: Any, *, seed: int = 0, parameters: bool = False) -> Iterator
     """Put back afterwards whatever running a model changes.
 
     That is: the random generators, which are seeded with ``seed`` inside; the mode, hooks and attributes of
-    every module; buffers with their values; gradients, which are None inside. ``parameters``: their values too,
-    which takes as much memory again; inside they are changed through ``.data``, which autograd does not count.
+    every module; buffers with their values; what is frozen; gradients, which are None inside. ``parameters``: their
+    values too, which takes as much memory again; inside they are changed through ``.data``, which autograd does not
+    count.
     """
     modules = list({id(module): module for root in roots(model) for module in root.modules()}.values())
     before = [_Before.of(module) for module in modules]
     held = list({id(p): p for module in modules for p in module._parameters.values() if p is not None}.values())
-    gradients = [parameter.grad for parameter in held]
+    gradients = [(parameter.grad, parameter.requires_grad) for parameter in held]
     values = [parameter.detach().clone() for parameter in held] if parameters else []
     for parameter in held:
         parameter.grad = None
@@ -132,8 +133,9 @@ def restored(model: Any, *, seed: int = 0, parameters: bool = False) -> Iterator
     finally:
         for one in before:
             one.put_back()
-        for parameter, gradient in zip(held, gradients, strict=True):
+        for parameter, (gradient, trainable) in zip(held, gradients, strict=True):
             parameter.grad = gradient
+            parameter.requires_grad_(trainable)
         for parameter, value in zip(held, values, strict=False):
             parameter.data.copy_(value)
 
@@ -163,7 +165,7 @@ class _Before:
             now[name].clear()
             now[name].update(entries)
         for buffer, value in self.values:
-            if not torch.equal(buffer, value):
+            if not buffer.is_meta and not torch.equal(buffer, value):
                 buffer.data.copy_(value)
 
 
