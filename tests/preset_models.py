@@ -61,6 +61,20 @@ def gpt2(width: int = 64) -> Any:
             vocab_size=96, n_positions=32, n_embd=width, n_layer=2, n_head=2, tie_word_embeddings=False))  # fmt: skip
 
 
+def resnet() -> Any:
+    with quiet():
+        return transformers.ResNetForImageClassification(transformers.ResNetConfig(
+            embedding_size=8, hidden_sizes=[8, 16], depths=[1, 2], layer_type="basic"))  # fmt: skip
+
+
+def ppo_policy(depth: int = 2, activation: type[nn.Module] = nn.Tanh) -> Any:
+    """The networks of a stable-baselines3 agent."""
+    from stable_baselines3 import PPO  # noqa: PLC0415  # slow to import
+
+    shape = {"net_arch": {"pi": [32] * depth, "vf": [32] * depth}, "activation_fn": activation}
+    return PPO("MlpPolicy", "CartPole-v1", policy_kwargs=shape, seed=0, device="cpu").policy
+
+
 def fixup() -> Any:
     return example("fixup").build()
 

@@ -9,7 +9,7 @@ from initrules.errors import RuleError
 from told import told
 
 _NAMES = (
-    "Choose one of 'e', 'false', 'fan_in', 'fan_out', 'inside', 'module', 'ndim', 'next', 'numel', 'parent', "
+    "Choose one of 'auto', 'e', 'false', 'fan_in', 'fan_out', 'inside', 'module', 'ndim', 'next', 'numel', 'parent', "
     "'pi', 'root', 'true'."
 )
 

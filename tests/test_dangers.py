@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
 from torch import nn
 from torch.nn.utils import parametrizations
 
@@ -19,7 +18,7 @@ import initrules
 from initrules import ruleset
 from initrules.errors import Severity
 from initrules.planning import PlanData
-from preset_models import bert, gpt2, llama, phase2, quiet, t5, torch_encoder
+from preset_models import bert, gpt2, llama, phase2, ppo_policy, resnet, t5, torch_encoder
 from reference import ALL, Reference
 from support import isolated, isolation, planned
 from wild import cases
@@ -51,17 +50,8 @@ def net(*modules: nn.Module) -> Callable[[], nn.Module]:
 
 @functools.cache
 def sb3(depth: int = 8, activation: type[nn.Module] = nn.Tanh) -> Any:
-    from stable_baselines3 import PPO  # noqa: PLC0415  # slow to import
-
     with isolation():
-        layers = {"pi": [32] * depth, "vf": [32] * depth}
-        return PPO(
-            "MlpPolicy",
-            "CartPole-v1",
-            policy_kwargs={"net_arch": layers, "activation_fn": activation},
-            seed=0,
-            device="cpu",
-        ).policy
+        return ppo_policy(depth, activation)
 
 
 def orthogonal_policy() -> Any:
@@ -69,12 +59,6 @@ def orthogonal_policy() -> Any:
     with isolation():
         parametrizations.orthogonal(model.mlp_extractor.policy_net[2])
     return model
-
-
-def resnet() -> Any:
-    with quiet():
-        return transformers.ResNetForImageClassification(transformers.ResNetConfig(
-            embedding_size=8, hidden_sizes=[8, 16], depths=[1, 2], layer_type="basic"))  # fmt: skip
 
 
 CHAIN = (nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))

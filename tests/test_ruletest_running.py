@@ -71,6 +71,19 @@ def test_a_case_passes() -> None:
     )
 
 
+def test_a_gain_that_only_a_run_shows() -> None:
+    Path("a.yaml").write_text(
+        "initrules: 1\nrules: [{rule: r, select: '0', set: {weight: {orthogonal: {gain: auto}}}}]\n", encoding="utf-8"
+    )
+    tanh = MODEL.replace("nn.LayerNorm(width)", "nn.Tanh(), nn.Linear(width, 2)").replace(
+        "import nn", "import nn, ones"
+    )
+    Path("model.py").write_text(f"{tanh}\ndef example_inputs():\n    return ones(1, 2)\n", encoding="utf-8")
+    assert "1 passed, 0 failed" in run(
+        "cases: [{name: a, expect: [{params: 0.weight, set: {orthogonal: {gain: 5/3}}}]}]\n"
+    )
+
+
 def test_too_little_coverage_fails() -> None:
     told = run("cases: [{name: a, expect: [{rule: base, wins: 2}]}]\ncoverage: 60\n")
     assert told == (

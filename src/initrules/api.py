@@ -18,13 +18,14 @@ from initrules.decision import Row
 from initrules.errors import ActionError, ApplyError, Finding
 from initrules.groups import Group, param_groups
 from initrules.held import drawn, held
+from initrules.observing import survey_with
 from initrules.planning import PlanData
 from initrules.report.html import plan_page
 from initrules.report.page_data import Values
 from initrules.ruleset import RuleSet
 from initrules.snapshot import Snapshot
 from initrules.sources import NO_SOURCES, Sources
-from initrules.survey import stored_by_path, survey
+from initrules.survey import stored_by_path
 from initrules.verdict import Verification
 from initrules.writer import Record
 
@@ -123,14 +124,16 @@ def plan(
     vars: Mapping[str, object] | None = None,  # noqa: A002  # the rule files' own word
     actions: Table | None = None,
     sources: Mapping[str, Any] | None = None,
+    inputs: Any = None,
 ) -> Plan:
     """Decide how every parameter of ``model`` starts; touches no weight and no random state.
 
     ``model``: an ``nn.Module``, or a dict or dataclass of modules, on any device, meta included.
     ``rules``: a file, ``preset:NAME``, or a ``RuleSet``; ``vars`` replaces variables by name;
     ``actions`` adds actions of your own to the built-in ones and those of installed packages;
-    ``sources`` gives checkpoints by name, as files or as tensors at hand (a state_dict). Raises
-    ``RuleError`` with every problem of the rules.
+    ``sources`` gives checkpoints by name, as files or as tensors at hand (a state_dict); ``inputs``
+    are example inputs, on which the model is run, without a trace, if rules ask for a gain ``auto``.
+    Raises ``RuleError`` with every problem of the rules.
     """
     if actions and isinstance(rules, RuleSet):
         raise ActionError("actions are read together with the rules", hint="Give the file, not a RuleSet.")
@@ -139,7 +142,8 @@ def plan(
         loaded = loaded.with_variables(vars, origin="vars")
     opened = checkpoints.read(loaded, sources)
     with held_off():
-        return Plan(planning.make(loaded, survey(model), opened.catalogs), model, opened, snapshot.take(model))
+        inventory = survey_with(model, inputs if loaded.reads_observed else None)
+        return Plan(planning.make(loaded, inventory, opened.catalogs), model, opened, snapshot.take(model))
 
 
 def materialize_(
@@ -178,7 +182,7 @@ def verify(
     them in train and eval mode. ``before``: ``digests`` of the model before it was initialised, which show what
     was never written. The model is left as it is. In a process group all ranks call this together.
     """
-    made = plan if isinstance(plan, Plan) else _plan(model, plan)
+    made = plan if isinstance(plan, Plan) else _plan(model, plan, inputs=inputs)
     return verification.verify(model, made.data, seed=seed, sources=made.sources, inputs=inputs, before=before)
 
 
@@ -193,6 +197,7 @@ def apply_(
     vars: Mapping[str, object] | None = None,  # noqa: A002
     actions: Table | None = None,
     sources: Mapping[str, Any] | None = None,
+    inputs: Any = None,
 ) -> Record:
     """Plan ``model`` by ``rules`` and write the plan, in place; see ``plan``."""
-    return plan(model, rules, vars=vars, actions=actions, sources=sources).apply_(seed=seed)
+    return plan(model, rules, vars=vars, actions=actions, sources=sources, inputs=inputs).apply_(seed=seed)

@@ -99,7 +99,7 @@ def _usable(device: str | torch.device) -> torch.device:
 
 def _same_decisions(model: Any, planned: PlanData, sources: Sources) -> PlanData:
     """The plan for this very model; refuses when a decision would differ from the plan given."""
-    inventory = survey(model)
+    inventory = survey(model).with_attributes(planned.inventory.observed())
     if inventory.fingerprint() == planned.inventory.fingerprint():
         return PlanData(
             tuple(_now(row, p) for row, p in zip(planned.rows, inventory.parameters, strict=True)),

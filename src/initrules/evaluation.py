@@ -27,10 +27,14 @@ from initrules.gains import recommended_gain
 Catalog: TypeAlias = "Mapping[str, tuple[tuple[int, ...], str]]"
 
 
+_SELECT = "Ask only where it has one: select other parameters, or give the number."
+
+
 class Missing(NamedTuple):
-    """A name that exists but has no value here, and why."""
+    """A name that exists but has no value here, why, and the way out."""
 
     reason: str
+    hint: str = _SELECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,12 @@ def _short(value: Value) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-_SELECT = "Ask only where it has one: select other parameters, or give the number."
+# What only a run can show, for the layers whose neighbours can be told.
+NOT_OBSERVED = Missing(
+    "no run has shown what follows this module",
+    "A run shows it for linear layers and convolutions: '--inputs file.py:function', a function 'example_inputs' "
+    "beside the factory, or plan(..., inputs=...).",
+)
 
 
 class _Evaluator:
@@ -148,7 +157,7 @@ class _Evaluator:
         if name in self.scope.values:
             value = self.scope.values[name]
             if isinstance(value, Missing):
-                raise self.fail(node, f"'{name}' has no value here: {value.reason}", _SELECT)
+                raise self.fail(node, f"'{name}' has no value here: {value.reason}", value.hint)
             return value
         if name in CONSTANTS:
             return CONSTANTS[name]
@@ -172,6 +181,7 @@ class _Evaluator:
         key = ".".join(path)
         if key not in attributes:
             hint = f"{suggestion(key, attributes)} With get({owner}.{key}, value) it may be absent."
+            hint = NOT_OBSERVED.hint if key.startswith("observed.") else hint
             raise self.fail(node, f"'{owner}' has no recorded attribute '{key}'", hint)
         return attributes[key]
 

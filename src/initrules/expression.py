@@ -29,7 +29,7 @@ MAX_EXPONENT = 1024
 MAX_CHAIN = 50
 
 OBJECTS = ("module", "parent", "inside", "next", "root")
-FACTS = ("fan_in", "fan_out", "numel", "ndim")
+FACTS = ("fan_in", "fan_out", "numel", "ndim", "auto")
 DIMENSIONS = ("i", "j", "k", "l")  # the indices of an entry
 INDICES = ("x", *DIMENSIONS)
 CONSTANTS: Mapping[str, Scalar] = MappingProxyType({"pi": math.pi, "e": math.e, "true": True, "false": False})

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from initrules.expression import Value
@@ -115,6 +115,24 @@ class Inventory:
     def module_of(self, name: int) -> Module:
         """The module that the name at this position leads to."""
         return self.modules[self.names[name].module]
+
+    def with_attributes(self, found: Mapping[str, Mapping[str, Value]]) -> Inventory:
+        """The same, with more attributes for the modules at some paths."""
+        more = {name.module: found[name.path] for name in self.names if name.path in found}
+        modules = (
+            replace(module, attributes={**module.attributes, **more[position]}) if position in more else module
+            for position, module in enumerate(self.modules)
+        )
+        return replace(self, modules=tuple(modules))
+
+    def observed(self) -> dict[str, Mapping[str, Value]]:
+        """What was seen while the model ran, by path: attributes whose names begin with ``observed.``."""
+        found: dict[str, Mapping[str, Value]] = {}
+        for name in self.names:
+            seen = {k: v for k, v in self.modules[name.module].attributes.items() if k.startswith("observed.")}
+            if seen:
+                found[name.path] = seen
+        return found
 
     def fingerprint(self) -> str:
         """A short hash of all that decisions can depend on: not of values, devices or mode."""

@@ -163,6 +163,14 @@ def _with_misspelt_actions(
     return found
 
 
+def reads_observed(rules: Sequence[Rule], variables: Mapping[str, Variable]) -> bool:
+    """Whether rules read what only a run of the model shows: ``auto``, or ``module.observed.…``."""
+    parts = [part for rule in rules for part, _ in _expressions(rule)]
+    parts += [part for value in variables.values() for part in _parts(value)]
+    nodes = (node for part in parts for node in ast.walk(part.tree))
+    return any(getattr(node, "id", None) == "auto" or getattr(node, "attr", None) == "observed" for node in nodes)
+
+
 def names_used(calls: Iterable[Call], variables: Mapping[str, Variable]) -> frozenset[str]:
     """Every name that the arguments use, directly or by way of variables."""
     return _reached({name for call in calls for part, _ in call.expressions() for name in part.names}, variables)

@@ -47,6 +47,11 @@ class RuleSet:
     order: str = "registration"
     folders: tuple[str, ...] = ()  # what may be read: the file's own folder tree, and what was allowed
 
+    @property
+    def reads_observed(self) -> bool:
+        """Whether a plan needs to know what a run of the model shows."""
+        return naming.reads_observed(self.rules, self.variables)
+
     def with_variables(self, given: Mapping[str, object], origin: str = "--set") -> RuleSet:
         """The same rules with some variables replaced. Raises ``Problems`` for unknown ones."""
         problems: list[RuleError] = []

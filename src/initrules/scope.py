@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from initrules import fans
 from initrules.errors import EvaluationError
-from initrules.evaluation import Catalog, Missing, Scope, evaluate
+from initrules.evaluation import NOT_OBSERVED, Catalog, Missing, Scope, evaluate
 from initrules.expression import FACTS, Expression, Value
 from initrules.fans import Target
 from initrules.inventory import Inventory, Parameter, ParameterName
@@ -47,6 +47,7 @@ class Scopes:
         """What names mean for a parameter under the name by which a rule met it, and its target."""
         target = self.target(parameter, name)
         facts = dict.fromkeys(FACTS, _UNKNOWN) if parameter.lazy else _facts(target)
+        facts["auto"] = _observed_gain(self.inventory.module_of(name.owner).attributes)
         scope = Scope(
             variables=self._variables,
             values={**facts, **meeting.captures},
@@ -108,6 +109,13 @@ def _facts(target: Target) -> dict[str, Value | Missing]:
     found = target.fans()
     fan_in, fan_out = (found, found) if isinstance(found, Missing) else found
     return {"numel": target.numel, "ndim": len(target.shape), "fan_in": fan_in, "fan_out": fan_out}
+
+
+def _observed_gain(attributes: Mapping[str, Value]) -> Value | Missing:
+    """The gain that suits what follows a module, as ``observing`` recorded it."""
+    if "observed.refused" in attributes:
+        return Missing(str(attributes["observed.refused"]))
+    return attributes.get("observed.gain", NOT_OBSERVED)
 
 
 def truth(condition: Expression, scope: Scope) -> bool:

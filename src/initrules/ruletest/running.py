@@ -171,7 +171,7 @@ class Runner:
 
     def _planned(self, test: TestFile, case: Case, rules: RuleSet) -> tuple[PlanData, Draws]:
         subject = case.subject
-        inventory = self._inventory(test.file, subject)
+        inventory = self._inventory(test.file, subject, run=rules.reads_observed)
         given = {source: beside(test.file, path) for source, path in subject.sources.items()}
         sources: Any = None
         if rules.sources or given:
@@ -192,24 +192,30 @@ class Runner:
 
         return plan, draws
 
-    def _inventory(self, file: str, subject: Subject) -> Inventory:
-        """What the case plans: each file and each model with equal arguments is read once."""
+    def _inventory(self, file: str, subject: Subject, *, run: bool) -> Inventory:
+        """What the case plans: each file and each model with equal arguments is read once.
+
+        ``run``: with what a run on the example inputs beside the factory shows.
+        """
         node = subject.inventory or subject.model
         assert node is not None  # the reader has seen to it
-        key = (beside(file, node.text), repr(sorted(subject.arguments.items())))
+        key = (beside(file, node.text), repr(sorted(subject.arguments.items())), run)
         if key not in self._inventories:
             try:
-                self._inventories[key] = self._surveyed(file, subject)
+                self._inventories[key] = self._surveyed(file, subject, run=run)
             except RuleError as error:
                 raise Problems([type(error)(error.message, node.span, error.hint)]) from error
         return self._inventories[key]
 
-    def _surveyed(self, file: str, subject: Subject) -> Inventory:
+    def _surveyed(self, file: str, subject: Subject, *, run: bool) -> Inventory:
         if subject.inventory is not None:
             return recording.read(beside(file, subject.inventory.text))
-        from initrules.survey import survey  # noqa: PLC0415  # torch
+        from initrules.factory import example_inputs  # noqa: PLC0415  # torch
+        from initrules.observing import survey_with  # noqa: PLC0415
 
-        return survey(self._model(file, subject, "meta"))
+        assert subject.model is not None
+        model = self._model(file, subject, "meta")
+        return survey_with(model, example_inputs(None, beside(file, subject.model.text)) if run else None)
 
     def _model(self, file: str, subject: Subject, device: str) -> Any:
         from initrules.factory import build  # noqa: PLC0415  # torch

@@ -47,7 +47,7 @@ def seed_all(seed: int) -> None:
 
 
 def inventory_of(options: dict[str, Any]) -> Inventory:
-    """What the model is made of: from a file, or from the model itself."""
+    """What the model is made of: from a file, or from the model itself, without a run."""
     if options.get("inventory") and options["model"]:
         raise click.UsageError("'--model' and '--inventory' exclude each other.")
     if options.get("inventory"):
@@ -61,6 +61,15 @@ def inventory_of(options: dict[str, Any]) -> Inventory:
     return survey(model_of(options))
 
 
+def surveyed(model: Any, options: dict[str, Any], rules: RuleSet) -> Inventory:
+    """What a model is made of; it is run on its example inputs where rules read what only that shows."""
+    from initrules.factory import example_inputs  # noqa: PLC0415
+    from initrules.observing import survey_with  # noqa: PLC0415
+
+    asked = rules.reads_observed
+    return survey_with(model, example_inputs(options["inputs"], options["model"]) if asked else None)
+
+
 def sources_of(rules: RuleSet, options: dict[str, Any]) -> Sources:
     """The checkpoints that the rules load from."""
     from initrules.sources import read  # noqa: PLC0415
@@ -69,9 +78,11 @@ def sources_of(rules: RuleSet, options: dict[str, Any]) -> Sources:
 
 
 def plan_of(rules: RuleSet, inventory: Inventory, options: dict[str, Any]) -> PlanData:
-    """The plan for an inventory; torch is needed only where the rules load from checkpoints."""
+    """The plan for an inventory; torch is needed only where the rules load from checkpoints, or need a run."""
     from initrules import planning  # noqa: PLC0415
 
+    if rules.reads_observed and options["model"]:
+        inventory = surveyed(model_of(options), options, rules)
     catalogs = sources_of(rules, options).catalogs if rules.sources or options["sources"] else {}
     return planning.make(rules, inventory, catalogs)
 

@@ -38,15 +38,20 @@ class Checked:
 
 def inventories(options: dict[str, Any]) -> tuple[tuple[str, Inventory], ...]:
     """Every model and inventory that is named, by that name."""
-    models = [(name, {**options, "model": name, "inventory": None}) for name in options["model"]]
-    files = [(name, {**options, "model": None, "inventory": name}) for name in options["inventory"]]
-    return tuple((name, inventory_of(one)) for name, one in [*models, *files])
+    names = (*options["model"], *options["inventory"])
+    return tuple((name, inventory_of(_alone(name, options))) for name in names)
+
+
+def _alone(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with one of the models or inventories that they name."""
+    kind = "model" if name in options["model"] else "inventory"
+    return {**options, "model": None, "inventory": None, kind: name}
 
 
 def check(rules: str, known: Sequence[tuple[str, Inventory]], options: dict[str, Any]) -> Checked:
     """Read and plan. Raises ``RuleError`` when the file cannot be read."""
     loaded = rules_of(rules, options)
-    plans = tuple(Planned(name, plan_of(loaded, inventory, options)) for name, inventory in known)
+    plans = tuple(Planned(name, plan_of(loaded, inventory, _alone(name, options))) for name, inventory in known)
     own, silenced = silence(lints.file_findings(loaded), loaded.rules)
     findings = sorted([*own, *combined(plans, silenced)], key=lambda finding: finding.severity.rank)
     gone = dict.fromkeys([*silenced, *(one for _, plan in plans for one in plan.silenced)])

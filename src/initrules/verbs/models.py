@@ -16,11 +16,12 @@ import click
 
 from initrules import difference, recording
 from initrules.errors import ApplyError, ExtendsError
+from initrules.inventory import Inventory
 from initrules.planning import PlanData
 from initrules.presets import PREFIX
 from initrules.report import comparison
 from initrules.ruleset import RuleSet
-from initrules.verbs.building import FINE, inventory_of, plan_of, rules_of
+from initrules.verbs.building import FINE, inventory_of, model_of, plan_of, rules_of
 from initrules.verbs.options import model_options, pairs
 
 
@@ -28,8 +29,11 @@ from initrules.verbs.options import model_options, pairs
 @model_options(required=True, device="meta")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Default: standard output.")
 def record(output: str | None, **options: Any) -> int:
-    """Write what the model is made of to a file, for '--inventory' and for diffs of models."""
-    text = recording.dumps(inventory_of(options))
+    """Write what the model is made of to a file, for '--inventory' and for diffs of models.
+
+    With '--inputs', what a run of the model shows is recorded too.
+    """
+    text = recording.dumps(_observed(options) if options["inputs"] else inventory_of(options))
     if output is None:
         click.echo(text, nl=False)
         return FINE
@@ -38,6 +42,13 @@ def record(output: str | None, **options: Any) -> int:
     except OSError as error:
         raise ApplyError(f"'{output}' cannot be written: {error.strerror}", hint="Choose another place.") from error
     return FINE
+
+
+def _observed(options: dict[str, Any]) -> Inventory:
+    from initrules.factory import example_inputs  # noqa: PLC0415
+    from initrules.observing import survey_with  # noqa: PLC0415
+
+    return survey_with(model_of(options), example_inputs(options["inputs"], options["model"]))
 
 
 @click.command()

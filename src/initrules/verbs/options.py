@@ -39,6 +39,11 @@ def several_rule_options(command: F) -> F:
     return click.argument("rules", nargs=-1, required=True, metavar="RULES...")(_rule_changes(command))
 
 
+def optional_rule_options(command: F) -> F:
+    """A rule file, if there is one, and what changes it."""
+    return click.argument("rules", required=False)(_rule_changes(command))
+
+
 def _rule_changes(command: F) -> F:
     options = (
         click.option("--set", "variables", multiple=True, callback=pairs, metavar="VAR=VALUE",
@@ -51,8 +56,13 @@ def _rule_changes(command: F) -> F:
     return command
 
 
-def model_options(*, required: bool, device: str, recorded: bool = False, several: bool = False) -> Callable[[F], F]:
-    """The model and what it is built from; ``recorded``: an inventory file will do; ``several``: or many of them."""
+def model_options(
+    *, required: bool, device: str, recorded: bool = False, several: bool = False, runs: bool = True
+) -> Callable[[F], F]:
+    """The model and what it is built from.
+
+    ``recorded``: an inventory file will do; ``several``: or many of them; ``runs``: it may be run.
+    """
     again = "; repeatable" if several else ""
 
     def decorate(command: F) -> F:
@@ -63,6 +73,11 @@ def model_options(*, required: bool, device: str, recorded: bool = False, severa
             multiple=several,
             help=f"What 'record' wrote, instead of a model: needs neither torch nor your code{again}.",
         )
+        inputs = click.option(
+            "--inputs",
+            metavar="MODULE:FUNCTION",
+            help="What it is run on where that is asked for; else the function 'example_inputs' beside the factory.",
+        )
         options = (
             click.option("--model", required=required and not recorded, metavar="MODULE:FUNCTION", multiple=several,
                          help=f"'package.module:factory' or 'path/to/file.py:factory'{again}."),
@@ -72,6 +87,7 @@ def model_options(*, required: bool, device: str, recorded: bool = False, severa
             click.option("--source", "sources", multiple=True, callback=files, metavar="NAME=FILE",
                          help="Another file for a checkpoint under 'sources'; repeatable."),
             click.option("--device", default=device, show_default=True, help="Where the model is built."),
+            *((inputs,) if runs else ()),
         )  # fmt: skip
         for option in reversed(options):
             command = option(command)
@@ -81,10 +97,6 @@ def model_options(*, required: bool, device: str, recorded: bool = False, severa
 
 
 SEED = click.IntRange(0, 2**64 - 1)
-INPUTS = click.option(
-    "--inputs", metavar="MODULE:FUNCTION",
-    help="What to run the model on; by default the function 'example_inputs' beside the factory.",
-)  # fmt: skip
 FAIL_ON = click.option(
     "--fail-on", type=click.Choice([severity.value for severity in Severity]), default="error", show_default=True,
     help="Leave with code 1 when there is a finding this serious.",

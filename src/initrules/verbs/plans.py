@@ -23,6 +23,7 @@ from initrules.verbs.building import (
     rules_of,
     seed_all,
     sources_of,
+    surveyed,
 )
 from initrules.verbs.options import FAIL_ON, SEED, formats, model_options, rule_options, several_rule_options
 from initrules.verbs.showing import show
@@ -83,7 +84,6 @@ def apply(rules: str, seed: int, output: str, page: str | None, **options: Any) 
     from initrules import report  # noqa: PLC0415
     from initrules.apply import apply_  # noqa: PLC0415
     from initrules.checkpoint import check_target, save  # noqa: PLC0415
-    from initrules.survey import survey  # noqa: PLC0415
 
     check_target(output)
     if page is not None:
@@ -92,7 +92,7 @@ def apply(rules: str, seed: int, output: str, page: str | None, **options: Any) 
     seed_all(seed)  # what no rule touches is reproducible too
     model = model_of(options)
     sources = sources_of(loaded, options)
-    planned = planning.make(loaded, survey(model), sources.catalogs)
+    planned = planning.make(loaded, surveyed(model, options, loaded), sources.catalogs)
     if then is not None and _drifted(rules, then, planned):
         return DRIFTED
     for finding in planned.findings:

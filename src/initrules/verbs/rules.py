@@ -160,7 +160,7 @@ def actions(name: str | None) -> int:
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
-@model_options(required=False, device="meta")
+@model_options(required=False, device="meta", runs=False)
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def new(file: str, *, force: bool, **options: Any) -> int:
     """Write a first rule file, with a default for each kind of layer of the model."""

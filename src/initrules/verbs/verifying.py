@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initrules.errors import Severity, printable
-from initrules.verbs.building import FINDINGS, FINE, model_of, rules_of, seed_all, sources_of
-from initrules.verbs.options import FAIL_ON, INPUTS, SEED, formats, model_options, rule_options
+from initrules.verbs.building import FINDINGS, FINE, model_of, rules_of, seed_all, sources_of, surveyed
+from initrules.verbs.options import FAIL_ON, SEED, formats, model_options, rule_options
 from initrules.verdict import Problem
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 @click.command()
 @rule_options
 @model_options(required=True, device="cpu")
-@INPUTS
 @click.option(
     "--weights",
     metavar="FILE",
@@ -44,7 +43,6 @@ def verify(
     """Check that a model has the values, and gives the outputs, that RULES ask for."""
     from initrules import planning, report  # noqa: PLC0415
     from initrules.factory import example_inputs  # noqa: PLC0415
-    from initrules.survey import survey  # noqa: PLC0415
     from initrules.verification import verify as check  # noqa: PLC0415
 
     if write and weights is not None:
@@ -53,7 +51,7 @@ def verify(
     seed_all(seed or 0)
     model = model_of(options)
     sources = sources_of(loaded, options)
-    planned = planning.make(loaded, survey(model), sources.catalogs)
+    planned = planning.make(loaded, surveyed(model, options, loaded), sources.catalogs)
     if planned.errors:
         click.echo(report.findings_text(planned.errors), err=True)
         return FINDINGS
