@@ -65,7 +65,8 @@ def test_console_blocks(document: Path, monkeypatch: pytest.MonkeyPatch) -> None
             assert output(command) == shown, command
 
 
-@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "language.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "language.md", ROOT / "docs" / "signals.md"],
+                         ids=lambda path: path.name)  # fmt: skip
 def test_rule_files_in_documents_can_be_read(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     bodies = re.findall(r"^```yaml\n(initrules: 1.*?)^```$", text, re.MULTILINE | re.DOTALL)

@@ -17,7 +17,7 @@ import click
 
 from initrules import __version__
 from initrules.errors import RuleError, printable
-from initrules.verbs import ablation, models, plans, reasons, rules, tests, verifying
+from initrules.verbs import ablation, models, plans, reasons, rules, signals, tests, verifying
 from initrules.verbs.building import CANNOT_RUN, FINE, INTERRUPTED
 
 
@@ -81,5 +81,5 @@ def cli() -> None:
 
 for verb in (rules.new, rules.lint, rules.schema, rules.actions, models.record, models.diff):
     cli.add_command(verb)
-for verb in (plans.plan, plans.apply, reasons.explain, tests.test, verifying.verify, ablation.ablate):
+for verb in (plans.plan, plans.apply, reasons.explain, signals.signal, tests.test, verifying.verify, ablation.ablate):
     cli.add_command(verb)
