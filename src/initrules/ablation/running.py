@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from initrules.ablation import pool, records, tables
+from initrules.ablation.page import page
 from initrules.ablation.records import Files, Record
 from initrules.ablation.study import Study, load, rules_of
 from initrules.ablation.summary import Results
@@ -119,6 +120,7 @@ def write(results: Results) -> None:
     data = json.dumps(tables.as_json(results), indent=1, ensure_ascii=False, allow_nan=False)
     records.write(results.folder / "results.json", data + "\n")
     records.write(results.folder / "runs.csv", tables.runs_csv(results))
+    records.write(results.folder / "index.html", page(results))
     records.write(results.folder / "summary.csv", tables.summary_csv(results))
 
 

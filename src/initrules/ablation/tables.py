@@ -59,13 +59,14 @@ def _table(results: Results, metric: Metric) -> Table:
     for arm in results.study.arms:
         line = results.line(arm.name, metric.name)
         table.add_row(
-            *(Text(cell) for cell in _cells(results, line)),
+            *(Text(cell) for cell in cells(results, line)),
             Text(said(results, line), style=_STYLES.get(line.verdict, "")),
         )
     return table
 
 
-def _cells(results: Results, line: Line) -> list[str]:
+def cells(results: Results, line: Line) -> list[str]:
+    """A line of the table but for its verdict."""
     runs = len(results.study.seeds)
     counted = f"{runs - line.failures} of {runs}" if line.failures else str(runs)
     cells = [line.arm, counted, number(line.interval.mean), bounds(line.interval), number(line.std)]

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
               help="Where everything goes, and what is taken up again; default: STUDY-results.")  # fmt: skip
 @click.option("--allow", multiple=True, metavar="FOLDER", type=click.Path(exists=True, file_okay=False),
               help="Let rule files read below this folder too; repeatable.")  # fmt: skip
+@click.option("--plots", is_flag=True, help="Draw PNG files too; needs initrules[plots].")
+@click.option("--tensorboard", is_flag=True, help="Write TensorBoard runs too; needs initrules[tensorboard].")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 def ablate(
     study: str, chosen: tuple[str, ...], seeds: int | None, time_limit: float | None, output: str | None, form: str,
@@ -51,8 +53,10 @@ def ablate(
     made = made if time_limit is None else replace(made, time_limit=time_limit)
     made = _chosen(made, chosen)
     folder = output or running.default_folder(made, quick=quick)
+    drawn = {kind: options.pop(kind) for kind in ("plots", "tensorboard")}
     with _progress(len(made.arms) * len(made.seeds)) as told:
         results = running.ablate(made, output=folder, on_run=told, **options)
+    _draw(results, **drawn)
     _show(results, form)
     return FINE if results.complete else FINDINGS
 
@@ -69,6 +73,17 @@ def _chosen(study: Study, globs: tuple[str, ...]) -> Study:
     return replace(study, arms=tuple(arm for arm in study.arms if arm.name in {*wanted, study.baseline}))
 
 
+def _draw(results: Results, *, plots: bool, tensorboard: bool) -> None:
+    if plots:
+        from initrules.ablation import plots as pictures  # noqa: PLC0415
+
+        pictures.write(results)
+    if tensorboard:
+        from initrules.ablation import boards  # noqa: PLC0415
+
+        boards.write(results)
+
+
 def _show(results: Results, form: str) -> None:
     from initrules.ablation import tables  # noqa: PLC0415
 
@@ -83,7 +98,7 @@ def _show(results: Results, form: str) -> None:
         console.print(tables.view(results))
     else:
         click.echo(tables.text(results))
-    click.echo(f"written to {printable(str(results.folder))}")
+    click.echo(f"{printable(str(results.folder / 'index.html'))} shows the curves; the tables are beside it")
 
 
 @contextlib.contextmanager
