@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from initrules.errors import ModelError
-from initrules.factory import build
+from initrules.factory import build, function
 from support import isolated
 
 HEAD = """
@@ -302,3 +302,13 @@ def test_a_factory_cannot_move_the_working_folder(tmp_path: Path) -> None:
 def test_a_callable_without_a_signature_is_called() -> None:
     with pytest.raises(ModelError, match=r"returned a value of type 'dict'|raised"):
         built("builtins:type")
+
+
+def test_a_function_is_imported_with_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "beside_it.py").write_text("VALUE = 7\n")
+    (tmp_path / "code.py").write_text("def late():\n    import beside_it\n    return beside_it.VALUE\nnumber = 3\n")
+    assert function(f"{tmp_path}/code.py:late")() == 7
+    with pytest.raises(ModelError) as caught:
+        function(f"{tmp_path}/code.py:number")
+    assert str(caught.value) == f"'{tmp_path}/code.py:number' is a int, not a function"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _MARGIN = 0.04  # of the range, beyond the outermost values
+MOST_DECADES = 30  # of a log scale: what is smaller stands at its lower end
 _NICE = (1, 2, 2.5, 5, 10)
 
 
@@ -28,6 +29,7 @@ class Axis:
         known = [value for value in values if not log or value > 0]
         low, high = (min(known), max(known)) if known else (1.0, 10.0)
         if log:
+            low = max(low, high * 10.0**-MOST_DECADES)
             edge = margin * math.log(high / low) if high > low else 0.5
             return cls(low * math.exp(-edge), high * math.exp(edge), start, end, log=True)
         edge = margin * (high - low) if high > low else max(abs(high), 1.0) / 2

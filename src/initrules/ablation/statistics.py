@@ -73,7 +73,7 @@ def permutation_p(differences: Sequence[float]) -> float:
     """
     import numpy as np  # noqa: PLC0415
 
-    if not differences or not any(differences):
+    if len(differences) < 2 or not any(differences):
         return 1.0
     found = _scipy().permutation_test(
         (np.asarray(differences, dtype=float),), _mean, permutation_type="samples", vectorized=True,

@@ -109,10 +109,10 @@ def summarised(study: Study, metric: Metric, records: Sequence[Record]) -> list[
     plain = {name: _alone(name, metric, runs) for name, runs in by_arm.items()}
     base = plain[study.baseline]
     compared = [_compared(plain[arm.name], base, metric, len(study.seeds)) for arm in study.others]
-    corrected = iter(statistics.holm([found.p_raw for found in compared if found is not None]))
+    corrected = statistics.holm([1.0 if found is None else found.p_raw for found in compared])
     lines = {study.baseline: replace(base, verdict=Verdict.BASELINE)}
-    for arm, found in zip(study.others, compared, strict=True):
-        comparison = None if found is None else replace(found, p=next(corrected))
+    for arm, found, p in zip(study.others, compared, corrected, strict=True):
+        comparison = None if found is None else replace(found, p=p)
         verdict = _verdict(comparison)
         lines[arm.name] = replace(plain[arm.name], comparison=comparison, verdict=verdict)
     return [lines[arm.name] for arm in study.arms]
