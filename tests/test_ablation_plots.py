@@ -30,4 +30,4 @@ def test_without_matplotlib_there_is_a_way_out(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ModelError) as caught:
         plots.write(results(tmp_path, {"base": [1.0]}))
-    assert str(caught.value) == "plots need matplotlib\n  Install it: pip install 'initrules[plots]'."
+    assert str(caught.value) == "plots need matplotlib\n  Install it: pip install 'initrules[plot]'."

@@ -34,7 +34,7 @@ def write(results: Results) -> tuple[Path, ...]:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415  # an extra; no window is opened
     except ImportError:
-        raise ModelError("plots need matplotlib", hint="Install it: pip install 'initrules[plots]'.") from None
+        raise ModelError("plots need matplotlib", hint="Install it: pip install 'initrules[plot]'.") from None
     folder = results.folder / "plots"
     folder.mkdir(parents=True, exist_ok=True)
     written = []

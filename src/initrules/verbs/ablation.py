@@ -34,7 +34,7 @@ if TYPE_CHECKING:
               help="Where everything goes, and what is taken up again; default: STUDY-results.")  # fmt: skip
 @click.option("--allow", multiple=True, metavar="FOLDER", type=click.Path(exists=True, file_okay=False),
               help="Let rule files read below this folder too; repeatable.")  # fmt: skip
-@click.option("--plots", is_flag=True, help="Draw PNG files too; needs initrules[plots].")
+@click.option("--plots", is_flag=True, help="Draw PNG files too; needs initrules[plot].")
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard runs too; needs initrules[tensorboard].")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 def ablate(
