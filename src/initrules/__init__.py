@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from initrules.api import Plan, apply_, materialize_, plan, verify
     from initrules.construct import no_init
     from initrules.errors import Finding, RuleError, Severity
+    from initrules.integrations.tracking import log_plan, plan_rows
     from initrules.replicas import digests
     from initrules.ruleset import RuleSet, from_text, load
     from initrules.stage import Stage
@@ -28,9 +29,11 @@ __all__ = [
     "digests",
     "from_text",
     "load",
+    "log_plan",
     "materialize_",
     "no_init",
     "plan",
+    "plan_rows",
     "verify",
 ]
 __version__ = "0.1.0"
@@ -41,6 +44,7 @@ _HOMES = {
     "ablate": "initrules.ablation.running",
     "no_init": "initrules.construct",
     **dict.fromkeys(("Problem", "Verification"), "initrules.verdict"),
+    **dict.fromkeys(("log_plan", "plan_rows"), "initrules.integrations.tracking"),
     "Stage": "initrules.stage",
     **dict.fromkeys(("Finding", "RuleError", "Severity"), "initrules.errors"),
     **dict.fromkeys(("RuleSet", "from_text", "load"), "initrules.ruleset"),
