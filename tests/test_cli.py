@@ -366,14 +366,25 @@ def test_any_width_of_a_window(
     assert (done.code, "policy-head" in done.out) == (0, True)
 
 
+def test_the_list_of_verbs_says_what_their_own_help_begins_with(capsys: pytest.CaptureFixture[str]) -> None:
+    """The list does not import the verbs, so it has lines of its own."""
+    listed = run(capsys, "--help").out.partition("Commands:\n")[2].splitlines()
+    assert [line.split(maxsplit=1) for line in listed] == [[name, begins] for name, (_, begins) in cli.VERBS.items()]
+    for name, (_, begins) in cli.VERBS.items():
+        assert " ".join((cli.verb(name).help or "").split()).startswith(begins)
+
+
 # as processes
 
 
 LIGHT = """
 import sys
 from initrules import cli, ruleset
-code = cli._run({words!r}, debug=False)
+words = {words!r}
+code = cli._run(words, debug=False)
 heavy = sorted({{"torch", "numpy", "safetensors"}} & sys.modules.keys())
+if words[0] in {{"lint", "--help", "--version"}}:
+    heavy += sorted({{"rich"}} & sys.modules.keys())
 sys.exit(f"{{code}} {{heavy}}" if code or heavy else 0)
 """
 

@@ -7,6 +7,7 @@ longer true. torch is imported by the verbs that need a model, and by no others.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import sys
@@ -17,8 +18,24 @@ import click
 
 from initrules import __version__
 from initrules.errors import RuleError, printable
-from initrules.verbs import ablation, models, plans, reasons, rules, signals, tests, verifying
 from initrules.verbs.building import CANNOT_RUN, FINE, INTERRUPTED
+
+# Each verb with its module and what its help begins with: a verb is imported when it is asked for.
+VERBS = {
+    "ablate": ("ablation", "Train every arm of STUDY with every seed, and say which differences are more than luck"),
+    "actions": ("rules", "List the actions, or show the manual of one"),
+    "apply": ("plans", "Build the model, write the plan into it, and save its state"),
+    "diff": ("models", "Show what differs between plans"),
+    "explain": ("reasons", "Say why PARAMETER gets its value"),
+    "lint": ("rules", "Check a rule file by itself, or against a model"),
+    "new": ("rules", "Write a first rule file, with a default for each kind of layer"),
+    "plan": ("plans", "Show which parameter gets which value, by which rule"),
+    "record": ("models", "Write what the model is made of to a file"),
+    "schema": ("rules", "Print the JSON schema of a kind of file"),
+    "signal": ("signals", "Run the model forward and backward and look at its layers"),
+    "test": ("tests", "Check what test files expect of rule files"),
+    "verify": ("verifying", "Check that a model has the values, and gives the outputs, that RULES ask for"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,16 +87,33 @@ def _complain(error: RuleError) -> None:
         click.echo(f"{len(problems)} problems", err=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Verbs(click.Group):
+    """A group that lists its verbs without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return [*VERBS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        return verb(cmd_name) if cmd_name in VERBS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, begins) for name, (_, begins) in VERBS.items()])
+
+
+def verb(name: str) -> click.Command:
+    """The command behind a verb."""
+    found: click.Command = getattr(importlib.import_module(f"initrules.verbs.{VERBS[name][0]}"), name)
+    return found
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="initrules")
 def cli() -> None:
     """YAML rules decide how every parameter of a PyTorch model starts.
 
     RULES is a file or preset:NAME. With --debug an error shows its traceback.
     """
-
-
-for verb in (rules.new, rules.lint, rules.schema, rules.actions, models.record, models.diff):
-    cli.add_command(verb)
-for verb in (plans.plan, plans.apply, reasons.explain, signals.signal, tests.test, verifying.verify, ablation.ablate):
-    cli.add_command(verb)

@@ -23,7 +23,8 @@ from initrules.report.columns import Cell, parts, table, words
 from initrules.report.data import finding_json
 from initrules.report.markdown import Table as Markdown
 from initrules.report.markdown import code, document, findings_parts
-from initrules.report.text import LEAST_WIDTH, findings_text, shape_text, std_text, value_text
+from initrules.report.marks import findings_text
+from initrules.report.text import LEAST_WIDTH, shape_text, std_text, value_text
 
 _MOST_FINDINGS = 20
 DIFFERS, SAME, ABSENT = "≠", " ", "does not exist"

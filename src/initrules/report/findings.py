@@ -10,7 +10,7 @@ from initrules.errors import Finding, Severity
 from initrules.report import github, junit, sarif
 from initrules.report.data import finding_json
 from initrules.report.markdown import findings_markdown
-from initrules.report.text import findings_text
+from initrules.report.marks import findings_text
 
 
 def as_format(form: str, findings: Sequence[Finding], files: Sequence[str], *, fail_on: str, summary: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -21,6 +21,7 @@ from initrules.grouping import group
 from initrules.planning import PlanData
 from initrules.report.blocks import exceptions
 from initrules.report.columns import Cell, hyphens, parts, table, words
+from initrules.report.marks import coded
 from initrules.report.variables import variables
 from initrules.transfer import Transfer
 
@@ -43,11 +44,6 @@ def plan_text(plan: PlanData, *, width: int = 120) -> str:
     console.print(plan_view(plan, width=width), crop=False)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
-
-
-def findings_text(findings: Iterable[Finding]) -> str:
-    """Findings with their places, source lines and ways out, as plain text."""
-    return "\n".join(f"{_marked(finding)}" for finding in findings)
 
 
 def plan_view(plan: PlanData, *, width: int = 120, wrap: bool = False) -> Group:
@@ -293,7 +289,7 @@ def _findings_view(findings: Sequence[Finding], width: int | None) -> Iterator[T
         severity = finding.severity.value
         text = Text(no_wrap=True, overflow="ignore")  # marks stay in place
         text.append(severity, style=_STYLE[finding.severity])
-        told = _marked(finding).removeprefix(severity)
+        told = coded(finding).removeprefix(severity)
         yield text.append("\n".join(_within(told.split("\n"), width - len(severity))) if width else told)
     if len(information) > MOST_INFORMATION:
         yield Text(f"and {len(information) - MOST_INFORMATION} more findings; --format json has all", style="dim")
@@ -312,11 +308,3 @@ def _within(lines: Sequence[str], width: int) -> Iterator[str]:
         yield from (f"    {line[4 + start :][: width - 4]}".rstrip() for line in excerpt)
     for line in lines[1 + len(excerpt) :]:
         yield from textwrap.wrap(line, width, subsequent_indent="  ", break_long_words=False)
-
-
-def _marked(finding: Finding) -> str:
-    """One finding with its severity and code."""
-    lines = str(finding).split("\n")
-    if finding.severity is Severity.INFO:
-        lines = lines[:1]
-    return "\n".join([f"{finding.severity.value} {lines[0]} [{finding.code}]", *lines[1:]])

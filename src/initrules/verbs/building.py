@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from initrules import ruleset
 from initrules.errors import Finding, Severity
-from initrules.ruleset import RuleSet
 
 if TYPE_CHECKING:
     from initrules.inventory import Inventory
     from initrules.planning import PlanData
+    from initrules.ruleset import RuleSet
     from initrules.sources import Sources
 
 FINE, FINDINGS, CANNOT_RUN, DRIFTED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -23,7 +22,7 @@ FINE, FINDINGS, CANNOT_RUN, DRIFTED, INTERRUPTED = 0, 1, 2, 3, 130
 
 def rules_of(path: str, options: dict[str, Any]) -> RuleSet:
     """The rule set that the options ask for."""
-    from initrules import plugins  # noqa: PLC0415
+    from initrules import plugins, ruleset  # noqa: PLC0415
 
     loaded = ruleset.load(path, allow=options["allow"], tables=plugins.tables())
     return loaded.with_variables(options["variables"]) if options["variables"] else loaded
