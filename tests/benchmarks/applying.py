@@ -7,7 +7,6 @@ faster. Lines whose package is missing say so. Large models need about 6 GB of m
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -248,20 +247,6 @@ def whole(count: int) -> Callable[[], object]:
     return lambda: tensor.normal_(0, 0.02)
 
 
-def starting() -> Iterator[Line]:
-    def command(*arguments: str) -> Callable[[], object]:
-        return lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
-
-    for name, arguments, aim in (
-        ("initrules --help", ["--help"], 0.10),
-        ("initrules lint FILE", ["lint", "rules/ppo.yaml"], 0.25),
-    ):
-        ours, theirs = command("-m", "initrules.cli", *arguments), command("-c", "import torch")
-        yield Line(
-            f"{name} against import torch (wall)", ratio(ours, theirs, count=2, repeats=REPEATS), "", (aim, None)
-        )
-
-
 def memory() -> Iterator[tuple[str, str, str]]:
     """Extra memory at the peak, beyond the parameter itself and what the same work on an 8 × 8 one takes."""
     torch.set_num_threads(1)
@@ -285,7 +270,7 @@ def main() -> None:
     """Print both tables."""
     console = Console(width=120)
     table = Table("ratio, best of repeats in turn", "1 thread", "aim", "2 threads", "aim")
-    for line in (*tensors(), *small_models(), *starting(), *transformers_models()):
+    for line in (*tensors(), *small_models(), *transformers_models()):
         cells = [f"{one:.2f}" if isinstance(one, float) else one for one in (line.one, line.two)]
         aims = ["" if aim is None else f"{aim:.2f}" for aim in line.aims]
         table.add_row(line.name, cells[0], aims[0], cells[1], aims[1])
