@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from initrules.inventory import Inventory, Module, ModuleName, ParameterName, TypeName
+from initrules.inventory import Columns, Facts, Make, Module, TypeName
 from initrules.planning import PlanData
 from initrules.report.html import plan_page
 from support import planned
@@ -100,17 +101,19 @@ def many_modules(count: int) -> PlanData:
         "rules: [{rule: a, select: {type: Linear}, set: {weight: {normal: {std: 0.1}}, bias: zeros}}]",
         nn.Linear(2, 2, device="meta"),
     )
-    weight = small.rows[0]
-    kinds = (TypeName("Linear", ("torch.nn.Linear",)), TypeName("Module", ("torch.nn.Module",)))
-    names, rows = [ModuleName("", 0, None)], []
+    module = Module((TypeName("Linear", ("torch.nn.Linear",)), TypeName("Module", ("torch.nn.Module",))))
+    owning = [
+        Make(module, (("weight", Facts((part + 1, width + 1), "float32", "meta")),))
+        for width in range(50)
+        for part in range(3)
+    ]
+    paths, parents, made = [""], [-1], [0]
     for layer in range(count // 10):
-        above = len(names)
-        names.append(ModuleName(f"layer{layer}", above, 0))
-        names += [ModuleName(f"layer{layer}.{part}", above + part + 1, above) for part in range(9)]
-        for part in range(3):
-            owner = above + part + 1
-            name = ParameterName(owner, "weight", f"{names[owner].path}.weight")
-            parameter = dataclasses.replace(weight.parameter, names=(name,), shape=(part + 1, layer % 50 + 1))
-            rows.append(dataclasses.replace(weight, parameter=parameter))
-    inventory = Inventory(tuple(Module(kinds) for _ in names), tuple(names), tuple(row.parameter for row in rows))
+        above = len(paths)
+        paths += [f"layer{layer}", *(f"layer{layer}.{part}" for part in range(9))]
+        parents += [0, *[above] * 9]
+        made += [0, *(1 + layer % 50 * 3 + part for part in range(3)), *[0] * 6]
+    starts = [0, *accumulate(int(make > 0) for make in made)]
+    inventory = Columns([Make(module, ()), *owning], paths, parents, range(len(paths)), made, starts).inventory()
+    rows = [dataclasses.replace(small.rows[0], parameter=parameter) for parameter in inventory.parameters]
     return dataclasses.replace(small, rows=tuple(rows), inventory=inventory)

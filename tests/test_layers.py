@@ -24,7 +24,7 @@ def rules(value: str, more: str = "") -> str:
 
 def staged(model: nn.Module, body: str) -> list[tuple[Stage, ...]]:
     plan = planned(body, model)
-    return [run for chain in chains(plan.inventory) for run in runs(chain, Layers(plan.rows))]
+    return [run for chain in chains(plan.inventory) for run in runs(chain, Layers(plan.inventory, plan.rows))]
 
 
 def net(activation: Any, depth: int = 4) -> nn.Module:

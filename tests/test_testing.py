@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import nn
@@ -15,7 +17,7 @@ from initrules.testing import Tests
 from support import isolated, planned
 
 
-def rows(count: int = 3) -> tuple[Row, ...]:
+def rows(count: int = 3) -> Sequence[Row]:
     model = nn.Sequential(*(isolated(nn.Linear)(2, 2, bias=False) for _ in range(count)))
     return planned("rules: [{rule: r, select: '*', set: {weight: {normal: {std: 1}}}}]", model).rows
 

@@ -150,7 +150,7 @@ class _Claimer:
             untrue=frozenset(self.untrue - claimed),
             unmet=tuple(d for i, d in declarations if i not in self.met),
             beaten=tuple(d for i, d in declarations if i in self.met - self.used),
-            findings=self.problems.findings(),
+            findings=self.problems.findings(self.matcher.spread),
         )
 
     def _ways(self) -> dict[int, list[_Way]]:

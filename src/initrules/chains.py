@@ -100,19 +100,38 @@ def chains(inventory: Inventory) -> Iterator[Chain]:
     return _Chains(inventory).all()
 
 
+def _runs_in_turn(module: Module) -> bool:
+    """Whether a chain may start at a module of this make."""
+    own = own_name(module)
+    return own in {"Sequential", "TransformerEncoderLayer"} or own_name(module, "transformers.models.") in _BLOCKS
+
+
 class _Chains:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._children: dict[int, dict[str, int]] = {}
-        for position, name in enumerate(inventory.names):
-            if name.parent is not None:
-                self._children.setdefault(name.parent, {})[name.segment] = position
+        self._starting = self._candidates()
+        if self._starting:
+            for position, name in enumerate(inventory.names):
+                if name.parent is not None:
+                    self._children.setdefault(name.parent, {})[name.segment] = position
+
+    def _candidates(self) -> list[int]:
+        """The names at which a chain may start; most models have no module of such a make."""
+        columns = self._inventory.columns
+        known = {number for number, make in enumerate(columns.makes) if _runs_in_turn(make.module)}
+        adapted = {columns.parents[name] for name, path in enumerate(columns.paths) if path.endswith("lora_A")}
+        if not known and not adapted:
+            return []
+        made = columns.made
+        return [name for name, module in enumerate(columns.modules) if made[module] in known or name in adapted]
 
     def all(self) -> Iterator[Chain]:
         inside: set[int] = set()
-        for position, name in enumerate(self._inventory.names):
+        for position in self._starting:
             if position in inside:
                 continue
+            name = self._inventory.names[position]
             whole, members = self._members(position)
             if members:
                 inside |= self._below(position) if whole else set()

@@ -22,19 +22,19 @@ from initrules.verbs.building import CANNOT_RUN, FINE, INTERRUPTED
 
 # Each verb with its module and what its help begins with: a verb is imported when it is asked for.
 VERBS = {
-    "ablate": ("ablation", "Train every arm of STUDY with every seed, and say which differences are more than luck"),
+    "ablate": ("ablation", "Train every arm of STUDY with every seed"),
     "actions": ("rules", "List the actions, or show the manual of one"),
     "apply": ("plans", "Build the model, write the plan into it, and save its state"),
     "diff": ("models", "Show what differs between plans"),
     "explain": ("reasons", "Say why PARAMETER gets its value"),
-    "lint": ("rules", "Check a rule file by itself, or against a model"),
+    "lint": ("rules", "Check rule files by themselves, or against models"),
     "new": ("rules", "Write a first rule file, with a default for each kind of layer"),
     "plan": ("plans", "Show which parameter gets which value, by which rule"),
     "record": ("models", "Write what the model is made of to a file"),
     "schema": ("rules", "Print the JSON schema of a kind of file"),
     "signal": ("signals", "Run the model forward and backward and look at its layers"),
     "test": ("tests", "Check what test files expect of rule files"),
-    "verify": ("verifying", "Check that a model has the values, and gives the outputs, that RULES ask for"),
+    "verify": ("verifying", "Check that a model has the values"),
 }
 
 

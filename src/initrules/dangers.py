@@ -8,29 +8,34 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from initrules.chains import AFFINE, Chain, Link, chains
+from initrules.chains import AFFINE, Chain, Link
 from initrules.decision import Row
 from initrules.errors import Finding, Severity
 from initrules.findings import Gathered, error, listed
 from initrules.inventory import Inventory, torch_names
 from initrules.layers import Layers, Stage, runs, warning, wraps, zero
+from initrules.matcher import Matcher
 
 _SATURATED = 1e-5  # a slope below this share of the largest one: a step of 1 would move the output by nothing
 _FACTOR = 1000.0  # a signal that is so much smaller or larger has no use: float16 has 3 digits
 _LOUD = 5.0  # std of logits at which a softmax is close to one-hot: the loss starts near 12 nats above ln n
 
 
-def danger_findings(inventory: Inventory, rows: Sequence[Row]) -> Iterator[Finding]:
-    """Warnings about what will go wrong in training, and notes about hidden layers that start closed."""
-    layers, problems = Layers(rows), Gathered()
+def danger_findings(matcher: Matcher, few: Sequence[Row], layers: Layers, found: Iterable[Chain]) -> Iterator[Finding]:
+    """Warnings about what will go wrong in training, and notes about hidden layers that start closed.
+
+    ``few``: the rows of the matcher's inventory, each of which may stand for others; ``found``: the chains
+    of the whole model, and ``layers`` its rows.
+    """
+    problems, alike = Gathered(), Gathered()
     dead: set[str] = set()
     hidden: set[str] = set()
     deep: list[tuple[_Faded, Chain, Sequence[Stage]]] = []
-    for chain in chains(inventory):
+    for chain in found:
         hidden |= _hidden(chain, layers)
         for position, link in enumerate(chain.links):
             _dead(chain, position, layers, problems, dead)
@@ -40,12 +45,14 @@ def danger_findings(inventory: Inventory, rows: Sequence[Row]) -> Iterator[Findi
             _edge(run, layers, problems)
             faded = _depth(chain, run)
             deep += [(faded, chain, run)] if faded else []
-    for row in rows:
-        _tied_logits(inventory, row, problems)
-        _ignored(row, problems)
+    for row in few:
+        _tied_logits(matcher.inventory, row, alike)
+        _ignored(row, alike)
     yield from problems.findings()
+    yield from alike.findings(matcher.spread)
     yield from _depths(deep)
-    yield from _zero_layers([row for row in rows if row.path not in dead and _is_zero_layer(inventory, row)], hidden)
+    zeros = matcher.spread(row.path for row in few if _is_zero_layer(matcher.inventory, row))
+    yield from _zero_layers([layers.row(path) for path in zeros if path not in dead], hidden)
 
 
 def _hidden(chain: Chain, layers: Layers) -> set[str]:

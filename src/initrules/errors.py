@@ -43,7 +43,7 @@ class Finding:
     span: Span | None = None
     hint: str | None = None
     rule: str | None = None
-    parameters: tuple[str, ...] = ()
+    parameters: Sequence[str] = ()
 
     def __str__(self) -> str:
         return describe(self.message, self.span, self.hint)

@@ -6,14 +6,17 @@ first name in registration order is canonical. ``survey`` makes an inventory fro
 
 from __future__ import annotations
 
+import bisect
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from initrules.expression import Value
+from initrules.lazy import Lazy
 
 UNKNOWN_SHAPE = (-1,)  # of a lazy parameter, before its first forward pass
 
@@ -96,13 +99,178 @@ class Parameter:
         return not self.requires_grad and not self.buffer
 
 
+class Facts(NamedTuple):
+    """What is known of one tensor but its names; see ``Parameter``."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    device: str
+    requires_grad: bool = True
+    buffer: bool = False
+    parametrized: tuple[str, ...] = ()
+    placement: str | None = None
+
+
+class Make(NamedTuple):
+    """What many modules have in common: all but their names, and but which tensors theirs are."""
+
+    module: Module
+    tensors: tuple[tuple[str, Facts], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """A model as plain columns: one entry for each name, however few makes of modules there are.
+
+    ``parents`` and ``nexts``: positions among the names, -1 for none; ``modules``: by name, ``made``: the
+    make of each module; ``starts``: the position of the first parameter that each name begins, one entry more
+    than names. A tensor of several names stands in ``also`` with the later ones, and a name that does not begin
+    all tensors of its module stands in ``begun`` with those that it does. ``alone``: names that are like no other,
+    because a module or a tensor has more than one. ``bent``: names that do not go on where their parent's ends,
+    as in a stage.
+    """
+
+    makes: Sequence[Make]
+    paths: Sequence[str]
+    parents: Sequence[int]
+    modules: Sequence[int]
+    made: Sequence[int]
+    starts: Sequence[int]
+    begun: Mapping[int, tuple[tuple[str, Facts], ...]] = field(default_factory=dict)
+    also: Mapping[int, Sequence[tuple[int, str]]] = field(default_factory=dict)
+    alone: AbstractSet[int] = frozenset()
+    bent: AbstractSet[int] = frozenset()
+    given: Sequence[int] | None = None  # the next siblings, where parents do not tell
+
+    @functools.cached_property
+    def nexts(self) -> Sequence[int]:
+        """The next sibling of each name."""
+        if self.given is not None:
+            return self.given
+        found = [-1] * len(self.paths)
+        last: dict[int, int] = {}
+        for position, parent in enumerate(self.parents):
+            if parent in last and parent >= 0:
+                found[last[parent]] = position
+            last[parent] = position
+        return found
+
+    @functools.cached_property
+    def _by_path(self) -> Mapping[str, int]:
+        return {path: name for name, path in enumerate(self.paths)}
+
+    @functools.cached_property
+    def _also_by_path(self) -> Mapping[str, int]:
+        return {
+            _joined(self.paths[name], local): position for position, names in self.also.items() for name, local in names
+        }
+
+    def find(self, path: str) -> int | None:
+        """The position of a parameter, by any of its names."""
+        above, _, local = path.rpartition(".")
+        owner = self._by_path.get(above)
+        if owner is not None:
+            for offset, (one, _) in enumerate(self.tensors(owner)):
+                if one == local:
+                    return self.starts[owner] + offset
+        return self._also_by_path.get(path)
+
+    def make(self, name: int) -> Make:
+        """The make of the module under a name."""
+        return self.makes[self.made[self.modules[name]]]
+
+    def tensors(self, name: int) -> tuple[tuple[str, Facts], ...]:
+        """The tensors that a name begins."""
+        found = self.begun.get(name)
+        return self.make(name).tensors if found is None else found
+
+    def owner(self, parameter: int) -> int:
+        """The first name of a parameter's module."""
+        return bisect.bisect_right(self.starts, parameter) - 1
+
+    def path(self, parameter: int) -> str:
+        """The canonical name of a parameter."""
+        owner = self.owner(parameter)
+        return _joined(self.paths[owner], self.tensors(owner)[parameter - self.starts[owner]][0])
+
+    def inventory(self) -> Inventory:
+        """The same as records, which are made when they are asked for."""
+        return Inventory(
+            Lazy(len(self.made), lambda module: self.makes[self.made[module]].module),
+            Lazy(len(self.paths), self._name),
+            Lazy(self.starts[-1], self._parameter),
+            self,
+        )
+
+    def _name(self, position: int) -> ModuleName:
+        parent, following = self.parents[position], self.nexts[position]
+        return ModuleName(
+            self.paths[position],
+            self.modules[position],
+            None if parent < 0 else parent,
+            None if following < 0 else following,
+        )
+
+    def _parameter(self, position: int) -> Parameter:
+        owner = self.owner(position)
+        local, facts = self.tensors(owner)[position - self.starts[owner]]
+        names = ((owner, local), *self.also.get(position, ()))
+        return Parameter(tuple(ParameterName(at, one, _joined(self.paths[at], one)) for at, one in names), *facts)
+
+
+def shared(columns: Columns, identities: Sequence[object]) -> Columns:
+    """The columns of a model some of whose modules or tensors have several names.
+
+    ``columns.starts`` and ``identities`` (equal for one tensor) stand here by module, in its make's order.
+    """
+    starts = [0]
+    begun: dict[int, tuple[tuple[str, Facts], ...]] = {}
+    also: dict[int, list[tuple[int, str]]] = {}
+    alone: set[int] = set()
+    position_of: dict[object, int] = {}
+    first: dict[int, int] = {}  # the first name of each module
+    for name, module in enumerate(columns.modules):
+        if first.setdefault(module, name) != name:
+            alone |= {name, first[module]}
+        tensors = columns.makes[columns.made[module]].tensors
+        fresh: list[tuple[str, Facts]] = []
+        for offset, (local, facts) in enumerate(tensors):
+            identity = identities[columns.starts[module] + offset]
+            position = position_of.setdefault(identity, starts[-1] + len(fresh))
+            if position == starts[-1] + len(fresh):
+                fresh.append((local, facts))
+            else:
+                also.setdefault(position, []).append((name, local))
+        if len(fresh) < len(tensors):
+            begun[name] = tuple(fresh)
+        starts.append(starts[-1] + len(fresh))
+    owners = {bisect.bisect_right(starts, position) - 1 for position in also}
+    alone |= owners | {name for names in also.values() for name, _ in names}
+    return replace(columns, starts=starts, begun=begun, also=also, alone=alone)
+
+
+def bent(paths: Sequence[str], parents: Sequence[int]) -> AbstractSet[int]:
+    """The names that do not go on where their parent's ends."""
+    above = (path.rpartition(".")[0] for path in paths)
+    return frozenset(
+        name
+        for name, (path, parent) in enumerate(zip(above, parents, strict=True))
+        if parent >= 0 and path != paths[parent]
+    )
+
+
+def _joined(path: str, local: str) -> str:
+    return f"{path}.{local}" if path else local
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """Everything the cascade needs to know about a model. ``names`` stand in registration order."""
 
-    modules: tuple[Module, ...]
-    names: tuple[ModuleName, ...]
-    parameters: tuple[Parameter, ...]
+    modules: Sequence[Module]
+    names: Sequence[ModuleName]
+    parameters: Sequence[Parameter]
+    columns: Columns = field(compare=False, repr=False)
 
     def owned(self) -> Mapping[int, tuple[tuple[str, int], ...]]:
         """For each module name, the local names of its parameters and their positions."""
@@ -118,21 +286,29 @@ class Inventory:
 
     def with_attributes(self, found: Mapping[str, Mapping[str, Value]]) -> Inventory:
         """The same, with more attributes for the modules at some paths."""
-        more = {name.module: found[name.path] for name in self.names if name.path in found}
-        modules = (
-            replace(module, attributes={**module.attributes, **more[position]}) if position in more else module
-            for position, module in enumerate(self.modules)
-        )
-        return replace(self, modules=tuple(modules))
+        columns = self.columns
+        more = {columns.modules[name]: found[path] for name, path in enumerate(columns.paths) if path in found}
+        numbers: dict[tuple[int, str], int] = {}
+        makes: list[Make] = []
+        made: list[int] = []
+        for position, before in enumerate(columns.made):
+            seen = more.get(position, {})
+            number = numbers.setdefault((before, repr(sorted(seen.items()))), len(numbers))
+            if number == len(makes):
+                module, tensors = columns.makes[before]
+                makes.append(Make(replace(module, attributes={**module.attributes, **seen}), tensors))
+            made.append(number)
+        return replace(columns, makes=makes, made=made).inventory() if more else self
 
     def observed(self) -> dict[str, Mapping[str, Value]]:
         """What was seen while the model ran, by path: attributes whose names begin with ``observed.``."""
-        found: dict[str, Mapping[str, Value]] = {}
-        for name in self.names:
-            seen = {k: v for k, v in self.modules[name.module].attributes.items() if k.startswith("observed.")}
-            if seen:
-                found[name.path] = seen
-        return found
+        columns = self.columns
+        seen = [
+            {key: value for key, value in make.module.attributes.items() if key.startswith("observed.")}
+            for make in columns.makes
+        ]
+        by_name = ((path, seen[columns.made[columns.modules[name]]]) for name, path in enumerate(columns.paths))
+        return {path: one for path, one in by_name if one}
 
     def fingerprint(self) -> str:
         """A short hash of all that decisions can depend on: not of values, devices or mode."""
@@ -146,15 +322,26 @@ def fingerprint(data: Any) -> str:
 
 
 def _plain(inventory: Inventory) -> Any:
-    modules = [
-        [[kind.qualified for kind in module.types], sorted(module.attributes.items()), module.resets]
-        for module in inventory.modules
+    """Makes once, then which module is of which, and the names: short for a model that repeats itself."""
+    columns = inventory.columns
+    makes = [
+        [
+            [kind.qualified for kind in module.types],
+            sorted(module.attributes.items()),
+            module.resets,
+            sorted([local, f.shape, f.dtype, f.requires_grad, f.buffer, f.parametrized] for local, f in tensors),
+        ]
+        for module, tensors in columns.makes
     ]
-    parameters = [
-        [[name.path for name in p.names], p.shape, p.dtype, p.requires_grad, p.buffer, p.parametrized]
-        for p in inventory.parameters
-    ]
-    return [modules, [[name.path, name.module] for name in inventory.names], parameters]
+    first: dict[str, int] = {}  # devices are left out, and may have told two makes apart
+    texts = [json.dumps(make, separators=(",", ":"), default=str) for make in makes]
+    numbers = [first.setdefault(text, len(first)) for text in texts]
+    made = [numbers[make] for make in columns.made]
+    also = sorted((position, [*names]) for position, names in columns.also.items())
+    locals_ = [",".join(local for local, _ in tensors) for _, tensors in columns.makes]
+    order = [locals_[make] for make in columns.made]
+    begun = sorted((name, [local for local, _ in tensors]) for name, tensors in columns.begun.items())
+    return [list(first), made, "\0".join(columns.paths), list(columns.modules), also, order, begun]
 
 
 @functools.lru_cache(maxsize=1024)

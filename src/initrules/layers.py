@@ -12,21 +12,33 @@ from initrules.decision import Row
 from initrules.errors import Finding, Severity
 from initrules.evaluation import Missing
 from initrules.fans import Fans, role_fans
+from initrules.inventory import Inventory
 
 
 class Layers:
     """Finds the rows of a module's parameters under the name by which a chain knows it."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self._rows = {(name.owner, name.local): row for row in rows for name in row.parameter.names}
+    def __init__(self, inventory: Inventory, rows: Sequence[Row]) -> None:
+        self._columns = inventory.columns
+        self._rows = rows
+
+    def row(self, path: str) -> Row:
+        """The row of a parameter by any of its names."""
+        position = self._columns.find(path)
+        assert position is not None
+        return self._rows[position]
+
+    def _own(self, link: Link, local: str) -> Row | None:
+        position = self._columns.find(f"{link.path}.{local}".lstrip("."))
+        return None if position is None else self._rows[position]
 
     def weight(self, link: Link) -> Row | None:
         """The row of its weight."""
-        return self._rows.get((link.name, "weight")) if link.affine or link.norm else None
+        return self._own(link, "weight") if link.affine or link.norm else None
 
     def bias_row(self, link: Link) -> Row | None:
         """The row of its bias."""
-        return self._rows.get((link.name, "bias"))
+        return self._own(link, "bias")
 
     def bias(self, link: Link) -> float | None:
         """What its bias is, in every entry: 0 without one, None when it is not known or not the same in all."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from initrules.errors import PatternSyntaxError, nearest, suggestion
-from initrules.inventory import Inventory
+from initrules.inventory import Columns, Inventory, TypeName
 from initrules.matcher import Matcher, type_captures
 from initrules.pattern import Pattern, TypePattern, type_pattern
 from initrules.selector import Selector
@@ -18,7 +19,8 @@ _LIMIT = 20_000  # names compared; more would make a typo slow to report
 
 def way_to_meet(matcher: Matcher, selectors: tuple[Selector, ...]) -> str:
     """Which key is to blame, and what is nearest to it."""
-    return next((hint for hint in (_blame(matcher, one) for one in selectors) if hint), "")
+    every = Matcher(matcher.whole)
+    return next((hint for hint in (_blame(every, one) for one in selectors) if hint), "")
 
 
 def _blame(matcher: Matcher, selector: Selector) -> str:
@@ -76,7 +78,12 @@ def _near_text(matcher: Matcher, patterns: tuple[Pattern, ...], *, whole: bool) 
 
 def class_names(inventory: Inventory) -> frozenset[str]:
     """The bare names of all classes in a model."""
-    return frozenset(kind.name for module in inventory.modules for kind in module.types)
+    return frozenset(kind.name for types in _all_types(inventory) for kind in types)
+
+
+def _all_types(inventory: Inventory) -> Iterable[tuple[TypeName, ...]]:
+    """The classes of each make of modules, with those above them."""
+    return dict.fromkeys(make.module.types for make in inventory.columns.makes)
 
 
 def _fits_a_type(inventory: Inventory, pattern: Pattern) -> bool:
@@ -84,7 +91,7 @@ def _fits_a_type(inventory: Inventory, pattern: Pattern) -> bool:
         kind = type_pattern(pattern.text, pattern.span)
     except PatternSyntaxError:
         return False
-    return any(type_captures(module, (kind,)) is not None for module in inventory.modules)
+    return any(type_captures(types, (kind,)) is not None for types in _all_types(inventory))
 
 
 class Stray(NamedTuple):
@@ -97,24 +104,24 @@ class Stray(NamedTuple):
 
 def strays(matcher: Matcher, selectors: Iterable[Selector]) -> Iterator[Stray]:
     """Every alternative, nested ones too, that meets nothing in this model."""
-    names = matcher.inventory.names
     for one in selectors:
-        yield from _stray_texts(one.path, frozenset(name.path for name in names))
-        yield from _stray_texts(one.name, frozenset(name.segment for name in names))
+        for pattern, whole in (*((p, True) for p in one.path), *((p, False) for p in one.name)):
+            if not matcher.meets(pattern, whole=whole):
+                texts = _texts(matcher.whole.columns, whole=whole) if pattern.literal else ()
+                yield Stray(pattern.text, pattern.span, one_edit_away(pattern.text, texts))
         yield from _stray_types(matcher.inventory, one.type)
         for nested in (one.parent, one.inside, one.next, one.excluded):
             yield from strays(matcher, nested)
 
 
-def _stray_texts(patterns: Iterable[Pattern], texts: frozenset[str]) -> Iterator[Stray]:
-    for pattern in patterns:
-        if all(pattern.match(text) is None for text in texts):
-            yield Stray(pattern.text, pattern.span, one_edit_away(pattern.text, texts) if pattern.literal else None)
+@functools.lru_cache(maxsize=4)
+def _texts(columns: Columns, *, whole: bool) -> AbstractSet[str]:
+    return frozenset(columns.paths if whole else (path.rpartition(".")[2] for path in columns.paths))
 
 
 def _stray_types(inventory: Inventory, patterns: Iterable[TypePattern]) -> Iterator[Stray]:
     for kind in patterns:
-        if all(type_captures(module, (kind,)) is None for module in inventory.modules):
+        if all(type_captures(types, (kind,)) is None for types in _all_types(inventory)):
             near = one_edit_away(kind.pattern.text, class_names(inventory)) if kind.pattern.literal else None
             yield Stray(str(kind), kind.pattern.span, near)
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from initrules.decision import Row
 from initrules.sharding import is_sharded, unknown_placement
-from initrules.survey import chains, modules_by_path, root_entries
+from initrules.survey import modules_by_path, root_entries
+from initrules.wrapped import chains
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ Pure: rules and an inventory go in, frozen data comes out. Nothing here sees a m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from initrules.actions import chain
 from initrules.actions.base import Moments
 from initrules.binding import bind
 from initrules.cascade import Claim, Contest, RuleClaims, Tier, claim_all, contests, tier_of
+from initrules.chains import chains
 from initrules.dangers import danger_findings
 from initrules.decision import Decision, Loser, Row, Tally
 from initrules.errors import EvaluationError, Finding, Severity
@@ -20,9 +21,13 @@ from initrules.evaluation import Catalog, Missing
 from initrules.fans import Fans, Target
 from initrules.findings import Gathered, error
 from initrules.inventory import Inventory, Parameter, fingerprint
+from initrules.kinds import Kinds
+from initrules.layers import Layers
+from initrules.lazy import Lazy
 from initrules.matcher import Matcher
 from initrules.naming import names_used
 from initrules.promises import promise_findings
+from initrules.quotient import reduced
 from initrules.rule_checks import Evidence, rule_findings
 from initrules.rules import Variable
 from initrules.ruleset import RuleSet
@@ -38,7 +43,7 @@ from initrules.value_checks import value_findings
 class PlanData:
     """Everything that is decided, as data. ``rows`` stand in registration order."""
 
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     findings: tuple[Finding, ...]
     tallies: tuple[Tally, ...]
     rules: RuleSet
@@ -53,7 +58,8 @@ class PlanData:
 
     def row(self, name: str) -> Row | None:
         """The row of a parameter by any of its names."""
-        return next((row for row in self.rows if any(n.path == name for n in row.parameter.names)), None)
+        position = self.inventory.columns.find(name)
+        return None if position is None else self.rows[position]
 
     def fingerprint(self) -> str:
         """A short hash of every decision and what it reads: equal plans write equal values for equal seeds.
@@ -77,26 +83,43 @@ def make(rules: RuleSet, inventory: Inventory, catalogs: Mapping[str, Catalog] |
 
     ``catalogs``: what the checkpoints hold that ``load`` reads, by source.
     """
-    matcher = Matcher(inventory)
+    matcher = reduced(inventory, rules.rules, rules.variables)
     scopes = Scopes(matcher, rules.variables, catalogs, as_torch=rules.stream == "global")
     claims = claim_all(rules.rules, matcher, scopes)
-    maker = _Maker(inventory, scopes, rules.variables)
+    maker = _Maker(matcher.inventory, scopes, rules.variables)
     everything = contests([claim for group in claims for claim in group.claims])
-    contested, fallen = fall_through(everything, inventory, maker.evaluated, maker.first_problem)
-    rows = maker.rows(contested, fallen)
-    tallies = _tallies(claims, contested)
-    evidence = Evidence(inventory, matcher, scopes, claims, contested, maker.evaluated, rules.variables)
+    contested, fallen = fall_through(everything, matcher.inventory, maker.evaluated, maker.first_problem)
+    few = maker.rows(contested, fallen)
+    rows = _every(few, matcher)
+    layers, found = Layers(inventory, rows), tuple(chains(inventory))
+    evidence = Evidence(matcher.inventory, matcher, scopes, claims, contested, maker.evaluated, rules.variables)
     findings = [
-        *maker.findings,
+        *maker.problems.findings(matcher.spread),
         *rule_findings(evidence),
-        *value_findings(inventory, rows, unmatched=rules.unmatched),
-        *danger_findings(inventory, rows),
-        *promise_findings(inventory, rows, rules.expect, scopes.of_model()),
-        *circles(rows),
+        *value_findings(matcher.inventory, few, unmatched=rules.unmatched, spread=matcher.spread),
+        *danger_findings(matcher, few, layers, found),
+        *promise_findings(inventory, layers, found, rules.expect, scopes.of_model()),
+        *circles(few),
     ]
-    moved = transfers(rows, fallen, catalogs or {}, inventory)
+    moved = transfers(rows, fallen, catalogs, matcher.inventory) if catalogs else ()
+    tallies = _tallies(claims, contested, matcher.kinds)
     left, silenced = silence(findings, rules.rules, rows)
     return PlanData(rows, tuple(sorted(left, key=_worst_first)), tallies, rules, inventory, moved, silenced)
+
+
+def _every(few: Sequence[Row], matcher: Matcher) -> Sequence[Row]:
+    """The rows of the whole model, each like that of the parameter which stands for it."""
+    kinds, parameters = matcher.kinds, matcher.whole.parameters
+
+    def row(position: int) -> Row:
+        like = few[kinds.reduced(position)]
+        parameter = parameters[position]
+        if like.path == parameter.path:
+            return Row(parameter, like.target, like.decisions, like.moments)
+        target = replace(like.target, path=parameter.path, met=parameter.path)
+        return Row(parameter, target, like.decisions, like.moments)
+
+    return Lazy(len(parameters), row)
 
 
 def _worst_first(finding: Finding) -> tuple[int, str, int, int]:
@@ -112,12 +135,7 @@ class _Maker:
         self._named: dict[Span, frozenset[str]] = {}
         self.inventory = inventory
         self.scopes = scopes
-        self._problems = Gathered()
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Every value that cannot be, one finding for all parameters of a declaration."""
-        return self._problems.findings()
+        self.problems = Gathered()  # values that cannot be
 
     def rows(self, contested: tuple[Contest, ...], fallen: Mapping[int, tuple[Fall, ...]]) -> tuple[Row, ...]:
         decisions: dict[int, dict[str, Decision]] = {}
@@ -195,7 +213,7 @@ class _Maker:
 
     def _report(self, claim: Claim, message: str, span: Span, hint: str | None) -> None:
         path = self.inventory.parameters[claim.parameter].path
-        self._problems.add(error("value", f"{message}, for", span, hint, claim.rule.name), path)
+        self.problems.add(error("value", f"{message}, for", span, hint, claim.rule.name), path)
 
     def evaluated(self, claim: Claim) -> tuple[Any, ...]:
         """The actions of a claim with their arguments as values. Raises ``EvaluationError``."""
@@ -280,7 +298,7 @@ def reason(loser: Claim, winner: Claim) -> str:
     return f"'{by}' is a rule, and rules beat defaults"
 
 
-def _tallies(groups: tuple[RuleClaims, ...], contested: tuple[Contest, ...]) -> tuple[Tally, ...]:
+def _tallies(groups: tuple[RuleClaims, ...], contested: tuple[Contest, ...], kinds: Kinds) -> tuple[Tally, ...]:
     claimed: list[set[int]] = [{claim.parameter for claim in group.claims} for group in groups]
     won: list[set[int]] = [set() for _ in groups]
     taken: list[dict[str, set[int]]] = [{} for _ in groups]
@@ -293,9 +311,9 @@ def _tallies(groups: tuple[RuleClaims, ...], contested: tuple[Contest, ...]) -> 
             group.rule.name,
             group.rule.span,
             tier_of(group.rule),
-            len(claimed[order]),
-            len(won[order]),
-            {name: len(lost) for name, lost in taken[order].items()},
+            kinds.count(claimed[order]),
+            kinds.count(won[order]),
+            {name: kinds.count(lost) for name, lost in taken[order].items()},
             group.rule.why,
         )
         for order, group in enumerate(groups)

@@ -7,14 +7,13 @@ range of the last activation. What happens behind the chain, in code, is not kno
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from initrules.actions.owner import Output, transform
 from initrules.activations import Activation
-from initrules.chains import Chain, Link, chains
-from initrules.decision import Row
+from initrules.chains import Chain, Link
 from initrules.errors import EvaluationError, Finding, RuleError, Severity
 from initrules.evaluation import Scope, evaluate
 from initrules.expression import Expression
@@ -25,10 +24,10 @@ from initrules.rules import Expectation
 
 
 def promise_findings(
-    inventory: Inventory, rows: Sequence[Row], expect: Sequence[Expectation], scope: Scope
+    inventory: Inventory, layers: Layers, found: Iterable[Chain], expect: Sequence[Expectation], scope: Scope
 ) -> Iterator[Finding]:
     """Expectations that cannot hold, and values of ``output`` for another function than the one that follows."""
-    layers, known = Layers(rows), {chain.path: chain for chain in chains(inventory) if chain.whole}
+    known = {chain.path: chain for chain in found if chain.whole}
     problems = Gathered()
     for chain in known.values():
         for position, link in enumerate(chain.links):

@@ -15,7 +15,7 @@ import jsonschema
 
 from initrules.errors import ModelError
 from initrules.expression import Value
-from initrules.inventory import Inventory, Module, ModuleName, Parameter, ParameterName, TypeName
+from initrules.inventory import Columns, Facts, Inventory, Make, Module, ModuleName, Parameter, TypeName, bent, shared
 
 VERSION = 1
 _KEY = "initrules-inventory"
@@ -170,37 +170,48 @@ def _inventory(data: Any) -> Inventory:
         Module(classes[one["class"]], _attributes(one.get("attributes", {})), one.get("resets"))
         for one in data["modules"]
     )
-    names = _with_siblings(
-        [ModuleName(one["path"], one["module"], one.get("parent")) for one in data["names"]], len(modules)
+    parents, paths = [one.get("parent", -1) for one in data["names"]], [one["path"] for one in data["names"]]
+    numbers = [one["module"] for one in data["names"]]
+    for position, (path, parent) in enumerate(zip(paths, parents, strict=True)):
+        if numbers[position] >= len(modules) or parent >= position:
+            raise ValueError(f"the name '{path}' points to a module that does not exist")
+    return _columns(modules, paths, parents, numbers, data["parameters"]).inventory()
+
+
+def _columns(
+    modules: Sequence[Module],
+    paths: Sequence[str],
+    parents: Sequence[int],
+    numbers: Sequence[int],
+    parameters: Sequence[Mapping[str, Any]],
+) -> Columns:
+    """The columns of a model: modules of one class, equal attributes and equal tensors are of one make."""
+    owned: dict[int, dict[str, int]] = {}  # by module: the position of each tensor
+    for position, one in enumerate(parameters):
+        for owner, local in one["names"]:
+            owned.setdefault(numbers[owner], {})[local] = position
+    facts = [_facts(one) for one in parameters]
+    makes: dict[Any, tuple[int, Make]] = {}
+    made: list[int] = []
+    starts: list[int] = [0]
+    identities: list[int] = []
+    for number, module in enumerate(modules):
+        tensors = owned.get(number, {})
+        make = Make(module, tuple((local, facts[position]) for local, position in tensors.items()))
+        key = (module.types, module.resets, json.dumps(sorted(module.attributes.items())), make.tensors)
+        made.append(makes.setdefault(key, (len(makes), make))[0])
+        identities += tensors.values()
+        starts.append(len(identities))
+    if list(dict.fromkeys(identities)) != list(range(len(parameters))):
+        raise ValueError("its parameters do not stand in the order of the modules that own them")
+    columns = Columns(
+        [make for _, make in makes.values()], paths, parents, numbers, made, starts, bent=bent(paths, parents)
     )
-    parameters = tuple(_read_parameter(one, names) for one in data["parameters"])
-    return Inventory(modules, names, parameters)
+    return shared(columns, identities)
 
 
-def _attributes(given: Mapping[str, Any]) -> dict[str, Value]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-
-
-def _with_siblings(names: list[ModuleName], modules: int) -> tuple[ModuleName, ...]:
-    """Names with the positions of the siblings that follow them."""
-    last: dict[int, int] = {}
-    following: dict[int, int] = {}
-    for position, name in enumerate(names):
-        if name.module >= modules or (name.parent is not None and name.parent >= position):
-            raise ValueError(f"the name '{name.path}' points to a module that does not exist")
-        if name.parent is not None:
-            if name.parent in last:
-                following[last[name.parent]] = position
-            last[name.parent] = position
-    return tuple(
-        ModuleName(name.path, name.module, name.parent, following.get(position)) for position, name in enumerate(names)
-    )
-
-
-def _read_parameter(one: Mapping[str, Any], names: Sequence[ModuleName]) -> Parameter:
-    found = [(owner, local, names[owner].path) for owner, local in one["names"]]
-    return Parameter(
-        names=tuple(ParameterName(owner, local, f"{path}.{local}" if path else local) for owner, local, path in found),
+def _facts(one: Mapping[str, Any]) -> Facts:
+    return Facts(
         shape=tuple(one["shape"]),
         dtype=one["dtype"],
         device="file",
@@ -208,3 +219,7 @@ def _read_parameter(one: Mapping[str, Any], names: Sequence[ModuleName]) -> Para
         buffer=one.get("buffer", False),
         parametrized=tuple(one.get("parametrized", ())),
     )
+
+
+def _attributes(given: Mapping[str, Any]) -> dict[str, Value]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}

@@ -5,6 +5,7 @@ Each finding has a stable code, a place and a way out; see ``docs/findings.md``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from initrules.rules import Declaration, Rule
 from initrules.scope import Scopes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """What the checks look at."""
 
@@ -32,9 +33,26 @@ class Evidence:
     evaluated: Callable[[Claim], tuple[Any, ...]]
     variables: Collection[str] = ()
 
-    def paths(self, parameters: Sequence[int]) -> tuple[str, ...]:
-        """The canonical names of some parameters."""
-        return tuple(self.inventory.parameters[p].path for p in parameters)
+    @functools.cached_property
+    def won(self) -> Mapping[int, Sequence[Contest]]:
+        """The contests that each rule wins, by its order."""
+        found: dict[int, list[Contest]] = {}
+        for contest in self.contests:
+            found.setdefault(contest.winner.order, []).append(contest)
+        return found
+
+    @functools.cached_property
+    def claimed(self) -> Mapping[int, Sequence[Contest]]:
+        """The contests that each rule takes part in, by its order."""
+        found: dict[int, list[Contest]] = {}
+        for contest in self.contests:
+            for order in dict.fromkeys(claim.order for claim in contest.claims):
+                found.setdefault(order, []).append(contest)
+        return found
+
+    def paths(self, parameters: Iterable[int]) -> Sequence[str]:
+        """The canonical names of all parameters for which some stand."""
+        return self.matcher.kinds.paths(parameters)
 
 
 def rule_findings(evidence: Evidence) -> Iterator[Finding]:
@@ -145,16 +163,16 @@ def _unmet_patterns(evidence: Evidence, group: RuleClaims) -> Iterator[Finding]:
 
 def _dead(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Finding]:
     """A rule that claims and loses everything."""
-    if not group.claims or any(contest.winner.order == order for contest in evidence.contests):
+    if not group.claims or order in evidence.won:
         return
     rule = group.rule
-    lost = [contest for contest in evidence.contests if any(claim.order == order for claim in contest.claims)]
+    lost = evidence.claimed.get(order, ())
     takers = {contest.winner.rule.name: contest.winner.rule for contest in lost}
     if not takers:
         yield from _loads_nothing(rule)
         return
     names = " and ".join(f"'{name}' ({taker.span.place})" for name, taker in takers.items())
-    count = len({claim.parameter for claim in group.claims})
+    count = evidence.matcher.kinds.count({claim.parameter for claim in group.claims})
     claimed = f"all {count}" if count > 1 else "the one parameter"
     message = f"the rule '{rule.name}' decides nothing: {names} take{'s' * (len(takers) == 1)} {claimed} that it claims"
     if rule.default:
@@ -188,8 +206,8 @@ def _way_to_live(rule: Rule, takers: Mapping[str, Rule]) -> str:
 def _way_out(order: int, evidence: Evidence) -> str:
     """What to do about a rule that loses everything to rules of other files."""
     rule = evidence.claims[order].rule
-    above = {contest.winner.rule.name for contest in evidence.contests
-             if contest.winner.order < order and any(claim.order == order for claim in contest.claims)}  # fmt: skip
+    taken = evidence.claimed.get(order, ())
+    above = {contest.winner.rule.name for contest in taken if contest.winner.order < order}
     if above:
         return f"If it should win, write 'unlock: [{', '.join(sorted(above))}]' in the file that extends."
     return f"If that is meant, write 'remove: [{rule.name}]' in the overlay."
@@ -200,7 +218,7 @@ def _no_effect(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Fi
     rule = group.rule
     if rule.lock or not group.claims:
         return
-    won = [contest for contest in evidence.contests if contest.winner.order == order]
+    won = evidence.won.get(order, ())
     if not won or any(len(one.claims) == 1 or one.winner.declaration.may_fall for one in won):
         return
     calls = [call for declaration in rule.declarations for call in declaration.calls]
@@ -223,13 +241,13 @@ def _decides(evidence: Evidence, order: int, group: RuleClaims) -> Iterator[Find
     except EvaluationError as error:
         yield Finding("decides", Severity.ERROR, error.message, error.span, error.hint, rule.name)
         return
-    won = won_parameters(evidence, order, rule)
+    won = evidence.paths(won_parameters(evidence, order, rule))
     if len(won) == wanted or (rule.optional and not won):
         return
     shown = expression_value(wanted)
-    hint = "Change the number or the selector" + (f"; it wins {listed(evidence.paths(won))}." if won else ".")
+    hint = "Change the number or the selector" + (f"; it wins {listed(won)}." if won else ".")
     message = f"the rule '{rule.name}' must decide {shown} parameter{'s' * (shown != '1')} and decides {len(won)}"
-    yield Finding("decides", Severity.ERROR, message, rule.decides.span, hint, rule.name, evidence.paths(won))
+    yield Finding("decides", Severity.ERROR, message, rule.decides.span, hint, rule.name, won)
 
 
 def expression_value(value: object) -> str:
@@ -240,7 +258,7 @@ def expression_value(value: object) -> str:
 def won_parameters(evidence: Evidence, order: int, rule: Rule) -> list[int]:
     """The parameters a rule decides: in ``set`` if it has that block, else in any block."""
     sets = any(declaration.prop == "set" for declaration in rule.declarations)
-    return sorted({c.parameter for c in evidence.contests if c.winner.order == order and (not sets or c.prop == "set")})
+    return sorted({contest.parameter for contest in evidence.won.get(order, ()) if not sets or contest.prop == "set"})
 
 
 def _locks_that_disagree(evidence: Evidence) -> Iterator[Finding]:
@@ -257,7 +275,7 @@ def _locks_that_disagree(evidence: Evidence) -> Iterator[Finding]:
                 path = evidence.inventory.parameters[contest.parameter].path
                 finding = error("locks-disagree", message, first.declaration.span, hint, first.rule.name)
                 problems.add(finding, path, values)
-    yield from problems.findings()
+    yield from problems.findings(evidence.matcher.spread)
 
 
 def _differ(evidence: Evidence, one: Claim, other: Claim) -> bool:

@@ -36,7 +36,6 @@ class Scopes:
         self._as_torch = as_torch
         self._catalogs = catalogs or {}
         self._counts: dict[str, int] = {}
-        self._paths: dict[str, int] = {}
         self._root = self.inventory.module_of(0).attributes if self.inventory.names else {}
 
     def of_model(self) -> Scope:
@@ -78,13 +77,11 @@ class Scopes:
 
     def _find(self, path: str) -> tuple[str, tuple[int, ...]] | None:
         """The canonical name and the shape of a parameter, by any of its names."""
-        if not self._paths:
-            parameters = enumerate(self.inventory.parameters)
-            self._paths = {name.path: position for position, one in parameters for name in one.names}
-        position = self._paths.get(path)
+        whole = self._matcher.whole
+        position = whole.columns.find(path)
         if position is None:
             return None
-        return self.inventory.parameters[position].path, self.inventory.parameters[position].shape
+        return whole.parameters[position].path, whole.parameters[position].shape
 
     def _objects(self, name: ParameterName, meeting: Meeting) -> Mapping[str, Mapping[str, Value] | Missing]:
         owner = self.inventory.names[name.owner]

@@ -9,32 +9,37 @@ from collections.abc import Iterator, Sequence
 
 from initrules.decision import Row
 from initrules.errors import Finding, Severity
-from initrules.findings import Gathered, error, listed
+from initrules.findings import Gathered, Spread, error, listed
 from initrules.inventory import Inventory
 
 
-def value_findings(inventory: Inventory, rows: Sequence[Row], *, unmatched: str) -> Iterator[Finding]:
-    """Findings about values: parameters nobody claims, and values that do harm."""
-    yield from _unclaimed(rows, strict=unmatched == "error")
+def value_findings(
+    inventory: Inventory, rows: Sequence[Row], *, unmatched: str, spread: Spread = tuple
+) -> Iterator[Finding]:
+    """Findings about values: parameters nobody claims, and values that do harm.
+
+    ``spread``: from the names of some rows to those of all parameters for which they stand.
+    """
+    yield from _unclaimed(rows, spread, strict=unmatched == "error")
     problems = Gathered()
     for row in rows:
         _norm_of_zero(row, problems)
         _second_parametrization(row, problems)
         yield from _tied_parametrization(inventory, row)
         _empty_cut(row, problems)
-    yield from problems.findings()
-    yield from _state_dict_keys(rows)
+    yield from problems.findings(spread)
+    yield from _state_dict_keys(rows, spread)
 
 
-def _state_dict_keys(rows: Sequence[Row]) -> Iterator[Finding]:
+def _state_dict_keys(rows: Sequence[Row], spread: Spread) -> Iterator[Finding]:
     """Wrapping a weight renames it in the state dict: checkpoints of the bare model do not fit any more."""
     wrapped = [(row, d) for row in rows if (d := row.decisions.get("parametrize")) and d.writes]
     if not wrapped:
         return
     (row, decision), *_ = wrapped
     one = f"'{row.path}' becomes '{decision.actions[0].state_dict_keys(row.path)[0]}'"
-    message = f"the state-dict keys of {_many(len(wrapped), 'weight')} change: {one}"
-    paths = tuple(row.path for row, _ in wrapped)
+    paths = spread(row.path for row, _ in wrapped)
+    message = f"the state-dict keys of {_many(len(paths), 'weight')} change: {one}"
     yield Finding("state-dict-keys", Severity.INFO, message, decision.span, None, decision.rule, paths)
 
 
@@ -42,8 +47,8 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def _unclaimed(rows: Sequence[Row], *, strict: bool) -> Iterator[Finding]:
-    paths = tuple(
+def _unclaimed(rows: Sequence[Row], spread: Spread, *, strict: bool) -> Iterator[Finding]:
+    paths = spread(
         row.path for row in rows if row.value is None and not row.parameter.buffer and not row.parameter.frozen
     )
     if not paths:
