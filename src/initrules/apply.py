@@ -58,13 +58,8 @@ def apply_(
     with torch.inference_mode(mode=False), torch.no_grad(), held_off():
         writer = Writer(current, places, seed, sources)
         given = computed_buffers(model, current, seed) if complete else {}
-        problems = [*_plan_problems(current), *_empty(current, places, given), *_problems(current, places)]
-        problems += _loose(model) if complete else []
-        problems = problems or writer.rehearsal()
-        together = groups(model, meshes(places[row.path].tensor() for row in current.rows if row.parameter.placement))
-        if together:
-            trouble = problems[0].message if problems else None
-            problems += disagreements(together, seed, current.fingerprint(), trouble)
+        problems = [*_problems(current, places, given), *(_loose(model) if complete else ())] or writer.rehearsal()
+        problems += _disagreements(model, current, places, seed, problems)
         if problems:
             raise Problems(problems)
         record = writer.run(home, on_row or _nothing, given)
@@ -190,8 +185,19 @@ def _some(paths: Sequence[str]) -> str:
     return f"{', '.join(paths[:5])}{' ...' if len(paths) > 5 else ''}"
 
 
-def _problems(planned: PlanData, places: Mapping[str, Place]) -> Iterator[RuleError]:
-    """Everything about the live tensors that would make a write fail."""
+def _disagreements(
+    model: Any, planned: PlanData, places: Mapping[str, Place], seed: int, problems: Sequence[RuleError]
+) -> Iterator[RuleError]:
+    """Why the ranks that hold this model cannot write it together."""
+    together = groups(model, meshes(places[row.path].tensor() for row in planned.rows if row.parameter.placement))
+    if together:
+        yield from disagreements(together, seed, planned.fingerprint(), problems[0].message if problems else None)
+
+
+def _problems(planned: PlanData, places: Mapping[str, Place], given: Mapping[str, torch.Tensor]) -> Iterator[RuleError]:
+    """Everything about the plan and the live tensors that would make a write fail."""
+    yield from _plan_problems(planned)
+    yield from _empty(planned, places, given)
     for row in planned.rows:
         value, wrap = row.decisions.get("set"), row.decisions.get("parametrize")
         if value is not None and value.writes:
