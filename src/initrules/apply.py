@@ -59,7 +59,7 @@ def apply_(
         writer = Writer(current, places, seed, sources)
         given = computed_buffers(model, current, seed) if complete else {}
         problems = [*_problems(current, places, given), *(_loose(model) if complete else ())] or writer.rehearsal()
-        problems += _disagreements(model, current, places, seed, problems)
+        problems.extend(_disagreements(model, current, places, seed, problems))
         if problems:
             raise Problems(problems)
         record = writer.run(home, on_row or _nothing, given)
