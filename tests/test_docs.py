@@ -8,10 +8,13 @@ import io
 import os
 import re
 import shlex
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import pytest
 
 from commands import ROOT
@@ -36,11 +39,26 @@ def blocks(document: Path) -> Iterator[Block]:
 
 
 def output(command: str) -> str:
-    """What a command prints, on both streams."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), isolation():
-        cli._run(shlex.split(command)[1:], debug=False)
-    return said.getvalue()
+    """What a command prints, on both streams; ``> FILE``, ``; echo $?`` and ``cat`` do what a shell does."""
+    words, asked, _ = command.partition("; echo $?")
+    words, _, target = words.partition(" > ")
+    said, kept = io.StringIO(), io.StringIO()
+    if words.startswith("cat "):
+        return Path(words.removeprefix("cat ")).read_text(encoding="utf-8")
+    with contextlib.redirect_stdout(kept if target else said), contextlib.redirect_stderr(said), isolation():
+        code = cli._run(shlex.split(words)[1:], debug=False)
+    if target:
+        Path(target).write_text(kept.getvalue(), encoding="utf-8")
+    return said.getvalue() + (f"{code}\n" if asked else "")
+
+
+def workplace(folder: Path) -> Path:
+    """A folder in which documents can write: the repository's own by links, the rule files of ``docs/files`` copied."""
+    for name in ("docs", "examples", "rules", "src", "tests"):
+        (folder / name).symlink_to(ROOT / name, target_is_directory=True)
+    for file in (ROOT / "docs" / "files").iterdir():
+        shutil.copy(file, folder)
+    return folder
 
 
 def regenerate(document: Path) -> None:
@@ -56,12 +74,12 @@ def regenerate(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.name))
-def test_console_blocks(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_console_blocks(document: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(workplace(tmp_path))
     monkeypatch.setenv("COLUMNS", str(WIDTH))
     for block in blocks(document):
         for command, shown in block.steps:
-            assert command.startswith("initrules ")
+            assert command.startswith(("initrules ", "cat "))
             assert output(command) == shown, command
 
 
@@ -101,6 +119,21 @@ def test_every_code_is_explained_and_none_besides() -> None:
     assert sorted(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) == sorted(codes())
 
 
+COMMON = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8").partition("## Options of several verbs")[2]
+
+
+@pytest.mark.parametrize("verb", sorted(cli.VERBS))
+def test_a_page_for_each_verb_with_all_its_options(verb: str) -> None:
+    name = {"signal": "signals"}.get(verb, verb)
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    options = [one for one in cli.verb(verb).params if isinstance(one, click.Option)]
+    names = [max(one.opts, key=len) for one in options]
+    missing = [option for option in names if f"`{option}" not in page + COMMON]
+    assert missing == []
+    assert f"`initrules {verb}" in page or verb == "actions"  # whose page is its output
+    assert f"(docs/{name}.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_links_lead_somewhere() -> None:
     for document in DOCUMENTS:
         for link in re.findall(r"\]\(([^):#]+)\)", document.read_text(encoding="utf-8")):
@@ -120,8 +153,9 @@ def test_there_are_blocks_to_run() -> None:
 
 
 if __name__ == "__main__":  # python tests/test_docs.py; then read the diff
-    os.chdir(ROOT)
     os.environ["COLUMNS"] = str(WIDTH)
     (ROOT / "docs" / "actions.md").write_text(manual.markdown(), encoding="utf-8")
     for one in DOCUMENTS:
-        regenerate(one)
+        with tempfile.TemporaryDirectory() as place:
+            os.chdir(workplace(Path(place)))
+            regenerate(one)

@@ -51,6 +51,7 @@ def test_a_row_whole() -> None:
                 "place": place,
                 "written": "{normal: {std: std}}",
                 "value": [{"normal": {"std": 0.5}}],
+                "summary": "normal std=0.5",
                 "lock": True,
                 "lost": [
                     {
@@ -66,6 +67,7 @@ def test_a_row_whole() -> None:
                 "place": "rules.yaml:9:27",
                 "written": "spectral_norm",
                 "value": [{"spectral_norm": {}}],
+                "summary": "spectral_norm",
                 "lock": True,
                 "lost": [],
             },

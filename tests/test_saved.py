@@ -40,8 +40,13 @@ def written(folder: Path, content: Any) -> str:
         pytest.param({"std": "0.05 * 2"}, [], id="the same value in other words"),
         pytest.param(
             {"std": "0.2"},
-            ['0.weight set: was [{"normal": {"std": 0.1}}], is [{"normal": {"std": 0.2}}]'],
+            ["0.weight set: was normal std=0.1, is normal std=0.2"],
             id="another value",
+        ),
+        pytest.param(
+            {"std": "0.10000001"},
+            ['0.weight set: was [{"normal": {"std": 0.1}}], is [{"normal": {"std": 0.10000001}}]'],
+            id="another digit",
         ),
         pytest.param(
             {"width": 5},
@@ -58,9 +63,7 @@ def test_drift(tmp_path: Path, now: dict[str, Any], wanted: list[str]) -> None:
 def test_what_is_not_decided_any_more(tmp_path: Path) -> None:
     then = saved.read(written(tmp_path, as_json(plan())))
     now = planned('rules: [{rule: r, select: "*", set: {bias: zeros}}]', model())
-    assert [str(one) for one in saved.drift(then, now)] == [
-        '0.weight set: was [{"normal": {"std": 0.1}}], is not decided'
-    ]
+    assert [str(one) for one in saved.drift(then, now)] == ["0.weight set: was normal std=0.1, is not decided"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from commands import PPO, ROOT, run
-from initrules.verbs import sides
+from initrules.verbs import showing
 
 BOTH = ("plan", "preset:ppo", "preset:ppo-humanoid", *PPO)
 
@@ -41,7 +41,7 @@ def test_as_data(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_in_colour_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sides, "Console", lambda: Console(force_terminal=True, color_system="standard", width=50))
+    monkeypatch.setattr(showing, "Console", lambda: Console(force_terminal=True, color_system="standard", width=50))
     out = run(capsys, *BOTH).out
     assert "\x1b[1;33m≠" in out
     assert "1 of 12 parameters ≠ differs" in out

@@ -18,7 +18,7 @@ import click
 
 from initrules import __version__
 from initrules.errors import RuleError, printable
-from initrules.verbs.building import CANNOT_RUN, FINE, INTERRUPTED
+from initrules.verbs.building import CANNOT_RUN, FINE, INTERRUPTED, complain
 
 # Each verb with its module and what its help begins with: a verb is imported when it is asked for.
 VERBS = {
@@ -32,6 +32,7 @@ VERBS = {
     "plan": ("plans", "Show which parameter gets which value, by which rule"),
     "record": ("models", "Write what the model is made of to a file"),
     "schema": ("rules", "Print the JSON schema of a kind of file"),
+    "show": ("files", "Show a plan or an inventory that was saved"),
     "signal": ("signals", "Run the model forward and backward and look at its layers"),
     "test": ("tests", "Check what test files expect of rule files"),
     "verify": ("verifying", "Check that a model has the values"),
@@ -68,7 +69,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except RuleError as error:
         if debug:
             traceback.print_exc()
-        _complain(error)
+        complain(error)
         return CANNOT_RUN
     except Exception as error:  # noqa: BLE001  # no traceback reaches a user
         if debug:
@@ -77,14 +78,6 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         click.echo(f"initrules failed: {said}\n  --debug shows where; please report it.", err=True)
         return CANNOT_RUN
     return code if isinstance(code, int) else FINE
-
-
-def _complain(error: RuleError) -> None:
-    problems = error.problems
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    if len(problems) > 1:
-        click.echo(f"{len(problems)} problems", err=True)
 
 
 class _Verbs(click.Group):

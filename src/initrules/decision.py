@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from initrules.actions.base import Moments, summary
+from initrules.actions.base import Moments, described, summary
 from initrules.cascade import Tier
 from initrules.evaluation import Missing
 from initrules.expression import Value
@@ -25,12 +25,20 @@ class Loser:
     reason: str
 
 
+class Kept(NamedTuple):
+    """What a saved plan says of an evaluated chain."""
+
+    summary: str
+    described: tuple[Mapping[str, Any], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What decides one property of one parameter.
 
     ``actions``: the evaluated chain; ``written``: as the file has it; ``captures``: what the
-    winner's selector bound; ``fans``: those that the value was computed from, if any.
+    winner's selector bound; ``fans``: those that the value was computed from, if any; ``kept``: what
+    a saved plan says of the chain.
     """
 
     prop: str
@@ -43,11 +51,17 @@ class Decision:
     lock: bool = False
     captures: Mapping[str, Value] = field(default_factory=dict, hash=False)
     fans: Fans | None = None
+    kept: Kept | None = field(default=None, hash=False)
 
     @property
     def summary(self) -> str:
         """The evaluated chain in one line."""
-        return ", ".join(summary(action) for action in self.actions)
+        return self.kept.summary if self.kept else ", ".join(summary(action) for action in self.actions)
+
+    @property
+    def described(self) -> tuple[Mapping[str, Any], ...]:
+        """The evaluated chain, JSON-ready, with every digit: each action's arguments under its name."""
+        return self.kept.described if self.kept else tuple({one.name: described(one)} for one in self.actions)
 
     @property
     def writes(self) -> bool:

@@ -7,7 +7,7 @@ a pattern that matches exactly its members: each set of numbers is a full produc
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,11 +39,16 @@ class Group:
         return self.rows[0]
 
 
-def group(rows: Sequence[Row], *, apart: Collection[str] = ()) -> tuple[Group, ...]:
-    """The rows in groups, in the order of their first members; those named in ``apart`` among themselves."""
+def group(
+    rows: Sequence[Row], *, apart: Collection[str] = (), look: Callable[[Row], Hashable] | None = None
+) -> tuple[Group, ...]:
+    """The rows in groups, in the order of their first members; those named in ``apart`` among themselves.
+
+    ``look``: what members have in common, by default all that a table shows of them.
+    """
     alike: dict[Any, list[Row]] = {}
     for row in rows:
-        alike.setdefault((row.path in apart, _signature(row)), []).append(row)
+        alike.setdefault((row.path in apart, (look or _signature)(row)), []).append(row)
     found = [
         Group(pattern, tuple(members), _also(members))
         for same in alike.values()

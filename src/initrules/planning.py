@@ -41,7 +41,10 @@ from initrules.value_checks import value_findings
 
 @dataclass(frozen=True, slots=True)
 class PlanData:
-    """Everything that is decided, as data. ``rows`` stand in registration order."""
+    """Everything that is decided, as data. ``rows`` stand in registration order.
+
+    ``saved``: the fingerprint of a plan that was read from a file; it has no rules and no modules.
+    """
 
     rows: Sequence[Row]
     findings: tuple[Finding, ...]
@@ -50,6 +53,7 @@ class PlanData:
     inventory: Inventory
     transfers: tuple[Transfer, ...] = ()
     silenced: tuple[Silenced, ...] = ()
+    saved: str = ""
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -58,6 +62,8 @@ class PlanData:
 
     def row(self, name: str) -> Row | None:
         """The row of a parameter by any of its names."""
+        if self.saved:
+            return next((row for row in self.rows if any(one.path == name for one in row.parameter.names)), None)
         position = self.inventory.columns.find(name)
         return None if position is None else self.rows[position]
 
@@ -66,7 +72,7 @@ class PlanData:
 
         The order of registration is left out, because no value depends on it.
         """
-        return fingerprint(
+        return self.saved or fingerprint(
             {
                 row.path: [
                     row.parameter.shape,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonschema
 
@@ -30,18 +30,20 @@ def _list(of: Any) -> dict[str, Any]:
 
 
 _DECISION = _record(
-    "rule value written place",
+    "rule value written place summary",
     rule=_TEXT,
+    why=_TEXT,
     place=_PLACE,
     written={"type": "string", "description": "the value as the file has it"},
     value=_list({"type": "object", "description": "one evaluated action, its arguments by name"}),
+    summary={"type": "string", "description": "the evaluated value in one line"},
     lost=_list(_record("rule place written reason", rule=_TEXT, place=_PLACE, written=_TEXT, reason=_TEXT)),
     lock={"type": "boolean"},
 )
 _PARAMETER = _record(
     "name shape dtype decisions",
     name={"type": "string", "description": "the canonical name"},
-    names={"type": "array", "items": _TEXT, "description": "every name, where there are several"},
+    names={"type": "array", "items": _TEXT, "minItems": 1, "description": "every name, where there are several"},
     shape=_list({"type": "integer"}),
     dtype=_TEXT,
     decisions={"type": "object", "additionalProperties": _DECISION,
@@ -50,6 +52,7 @@ _PARAMETER = _record(
     frozen={"type": "boolean"},
     parametrized=_TEXTS,
     fans={**_FANS, "description": "fan_in and fan_out that the value was computed from"},
+    parts={**_TEXTS, "description": "the parts that are filled one by one"},
     torch_fans={**_FANS, "description": "what torch.nn.init would have read, where that differs"},
     mean={"type": "number"},
     std={"type": "number"},
@@ -58,6 +61,7 @@ _RULE = _record(
     "rule place tier claimed won taken",
     rule=_TEXT, place=_PLACE, tier={"enum": ["default", "rule", "lock"]}, claimed=_COUNT, won=_COUNT,
     taken={"type": "object", "additionalProperties": _COUNT, "description": "how many each other rule decides"},
+    why=_TEXT,
 )  # fmt: skip
 _TRANSFER = _record(
     "source taken refused left without",
@@ -78,6 +82,7 @@ SCHEMA: Mapping[str, Any] = {
         fingerprint={"type": "string", "description": "equal plans have equal ones"},
         model={"type": "string", "description": "fingerprint of the inventory"},
         files=_TEXTS,
+        about=_TEXT,
         stream={"enum": ["keyed", "global"]},
         variables={"type": "object", "additionalProperties": {"type": ["string", "array"], "items": _TEXT}},
         parameters=_list(_PARAMETER),
@@ -102,18 +107,29 @@ class Drift:
         return f"{self.parameter} {self.prop}: was {self.then or 'not decided'}, is {self.now or 'not decided'}"
 
 
+_HINT = "Make it with: initrules plan RULES --model ... --format json > FILE"
+
+
 def read(file: str) -> Mapping[str, Any]:
     """Read a plan that ``plan --format json`` wrote. Raises ``ModelError`` when it is none."""
-    hint = "Make it with: initrules plan RULES --model ... --format json > FILE"
     try:
-        data: Mapping[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+        text = Path(file).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ModelError(f"there is no file '{file}'", hint=hint) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"'{file}' is no plan: {error}", hint=hint) from None
+        raise ModelError(f"there is no file '{file}'", hint=_HINT) from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"'{file}' is no plan: {error}", hint=_HINT) from None
+    return loads(text, file)
+
+
+def loads(text: str, file: str) -> Mapping[str, Any]:
+    """The plan in a JSON text. Raises ``ModelError`` when it is none."""
+    try:
+        data: Mapping[str, Any] = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"'{file}' is no plan: {error}", hint=_HINT) from None
     problem = next(iter(jsonschema.Draft202012Validator(dict(SCHEMA)).iter_errors(data)), None)
     if problem is not None:
-        raise ModelError(f"'{file}' is no plan: {problem.json_path}: {problem.message[:200]}", hint=hint)
+        raise ModelError(f"'{file}' is no plan: {problem.json_path}: {problem.message[:200]}", hint=_HINT)
     return data
 
 
@@ -121,16 +137,39 @@ def drift(saved: Mapping[str, Any], plan: PlanData) -> tuple[Drift, ...]:
     """Every decision that differs between a saved plan and one made now; places and words do not count."""
     then, now = _decisions(saved), _decisions(as_json(plan))
     keys = dict.fromkeys([*then, *now])
-    return tuple(Drift(*key, then.get(key), now.get(key)) for key in keys if then.get(key) != now.get(key))
+    return tuple(
+        Drift(*key, *_told(then.get(key), now.get(key)))
+        for key in keys
+        if _exact(then.get(key)) != _exact(now.get(key))
+    )
 
 
-def _decisions(data: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    return {(name, prop): value for name, prop, value in _walk(data)}
+class _Decided(NamedTuple):
+    """A decision with every digit, and as tables show it."""
+
+    exact: str
+    told: str
 
 
-def _walk(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _exact(one: _Decided | None) -> str | None:
+    return one and one.exact
+
+
+def _told(then: _Decided | None, now: _Decided | None) -> tuple[str | None, str | None]:
+    """As tables show it, unless both look the same there."""
+    if then is not None and now is not None and then.told == now.told:
+        return then.exact, now.exact
+    return then and then.told, now and now.told
+
+
+def _decisions(data: Mapping[str, Any]) -> dict[tuple[str, str], _Decided]:
+    return {(name, prop): decided for name, prop, decided in _walk(data)}
+
+
+def _walk(data: Mapping[str, Any]) -> Iterator[tuple[str, str, _Decided]]:
     for row in data["parameters"]:
-        shape = "×".join(map(str, row["shape"])) or "scalar"
-        yield row["name"], "shape", f"{shape} {row['dtype']}"
+        shape = f"{'×'.join(map(str, row['shape'])) or 'scalar'} {row['dtype']}"
+        yield row["name"], "shape", _Decided(shape, shape)
         for prop, decision in row["decisions"].items():
-            yield row["name"], prop, json.dumps(decision["value"], sort_keys=True)
+            exact = json.dumps(decision["value"], sort_keys=True)
+            yield row["name"], prop, _Decided(exact, decision["summary"])

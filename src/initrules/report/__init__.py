@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from initrules.report.contents import contents_text, contents_view
     from initrules.report.data import as_json
     from initrules.report.explain import explain_text
     from initrules.report.markdown import plan_markdown
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "LEAST_WIDTH",
     "as_json",
+    "contents_text",
+    "contents_view",
     "counts",
     "explain_text",
     "facts_text",
@@ -37,6 +40,7 @@ __all__ = [
 
 _HOMES = {
     "as_json": "data",
+    **dict.fromkeys(("contents_text", "contents_view"), "contents"),
     "explain_text": "explain",
     "findings_text": "marks",
     "plan_html_table": "notebook",

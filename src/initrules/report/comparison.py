@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.text import Text
 
 from initrules.difference import Change, Side, tally
 from initrules.errors import printable
-from initrules.report.columns import Cell, table
-from initrules.report.markdown import Table, code, document
+from initrules.report.columns import Cell, parts, table, words
+from initrules.report.markdown import Table, code, document, plain
+from initrules.report.text import LEAST_WIDTH
+
+_ABSENT = "does not exist"
 
 
 def text(versions: Sequence[str], changes: Sequence[Change], *, width: int = 140) -> str:
-    """A table: one row for each changed group, one column for each version."""
+    """A table as plain text: one row for each changed group, one column for each version, and why."""
+    console = Console(file=io.StringIO(), width=max(width, LEAST_WIDTH), color_system=None, legacy_windows=False)
+    console.print(view(versions, changes), crop=False)
+    shown: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in shown.splitlines())
+
+
+def view(versions: Sequence[str], changes: Sequence[Change]) -> Group:
+    """The same for a rich console."""
     if not changes:
-        return "no decision differs"
-    rows = [
-        (
-            Cell("parameter", tuple((piece, "") for piece in _pieces(_name(change)))),
-            Cell("what", ((_what(change.prop), ""),)),
-            *(Cell(printable(name), tuple((piece, "") for piece in _said(side)))
-              for name, side in zip(versions, change.sides, strict=True)),
-        )
-        for change in changes
-    ]  # fmt: skip
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(table(rows))
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    return "\n".join([*(line.rstrip() for line in lines), "", summary(changes)])
+        return Group("no decision differs")
+    return Group(table([_cells(versions, change) for change in changes]), "", Text(summary(changes)))
+
+
+def _cells(versions: Sequence[str], change: Change) -> tuple[Cell, ...]:
+    return (
+        Cell("parameter", tuple((piece, "") for piece in parts(_name(change))), indent=2),
+        Cell("what", ((_what(change.prop), ""),)),
+        *(
+            Cell(printable(name), tuple(_said(side)), indent=2)
+            for name, side in zip(versions, change.sides, strict=True)
+        ),
+        Cell("because", tuple((piece, "") for piece in words(printable(change.why)))),
+    )
 
 
 def summary(changes: Sequence[Change]) -> str:
@@ -44,8 +56,11 @@ def markdown(versions: Sequence[str], changes: Sequence[Change]) -> str:
     """A table for a pull-request comment, cut with a count before it grows too long."""
     if not changes:
         return "No decision differs."
-    rows = tuple((code(_name(change)), _what(change.prop), *map(_line, change.sides)) for change in changes)
-    return document([summary(changes), Table(("parameter", "what", *map(code, versions)), rows, "groups")])
+    rows = tuple(
+        (code(_name(change)), _what(change.prop), *map(_line, change.sides), plain(change.why)) for change in changes
+    )
+    header = ("parameter", "what", *map(code, versions), "because")
+    return document([summary(changes), Table(header, rows, "groups")])
 
 
 def as_json(versions: Sequence[str], changes: Sequence[Change]) -> dict[str, Any]:
@@ -60,6 +75,7 @@ def as_json(versions: Sequence[str], changes: Sequence[Change]) -> dict[str, Any
                 "what": change.prop,
                 "sides": [None if side is None else {"value": side.summary, "rule": side.rule, "place": side.place}
                           for side in change.sides],
+                "why": change.why,
             }
             for change in changes
         ],
@@ -75,17 +91,16 @@ def _name(change: Change) -> str:
     return printable(change.group.pattern) + (f" ×{count}" if count > 1 else "")
 
 
-def _pieces(name: str) -> list[str]:
-    parts = name.split(".")
-    return [f"{part}." for part in parts[:-1]] + parts[-1:]
-
-
-def _said(side: Side | None) -> list[str]:
+def _said(side: Side | None) -> Iterator[tuple[str, str]]:
     if side is None:
-        return ["does not exist"]
-    where = [f"\n{printable(f'{side.rule} {side.place}')}"] if side.rule else []
-    return [printable(side.summary), *where]
+        yield _ABSENT, "dim"
+        return
+    yield from ((piece, "bold") for piece in words(printable(side.summary)))
+    if side.rule:
+        yield from ((piece, "dim") for piece in (f"\n{side.rule} ", *parts(printable(side.place))))
 
 
 def _line(side: Side | None) -> str:
-    return "<br>".join(code(piece.strip()) for piece in _said(side)) if side else "does not exist"
+    if side is None:
+        return _ABSENT
+    return "<br>".join(map(code, (side.summary, *([f"{side.rule} {side.place}"] if side.rule else []))))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from initrules.actions.base import described
 from initrules.decision import Decision, Row, Tally
 from initrules.errors import Finding
 from initrules.planning import PlanData
@@ -20,6 +19,7 @@ def as_json(plan: PlanData) -> dict[str, Any]:
         "fingerprint": plan.fingerprint(),
         "model": plan.inventory.fingerprint(),
         "files": list(plan.rules.files),
+        **({"about": plan.rules.about} if plan.rules.about else {}),
         "stream": plan.rules.stream,
         "variables": {name: _variable(value) for name, value in sorted(plan.rules.variables.items())},
         "parameters": [_row(row) for row in plan.rows],
@@ -52,6 +52,8 @@ def _row(row: Row) -> dict[str, Any]:
         found["parametrized"] = list(parameter.parametrized)
     if row.value is not None and row.value.fans is not None:
         found["fans"] = list(row.value.fans)
+    if row.value is not None and any(action.splits(row.target) for action in row.value.actions):
+        found["parts"] = [part.name for part in row.target.parts]
     if row.torch_fans is not None:
         found["torch_fans"] = list(row.torch_fans)
     if row.moments is not None:
@@ -62,9 +64,11 @@ def _row(row: Row) -> dict[str, Any]:
 def _decision(decision: Decision) -> dict[str, Any]:
     return {
         "rule": decision.rule,
+        **({"why": decision.why} if decision.why else {}),
         "place": decision.span.place,
         "written": decision.written,
-        "value": [{action.name: described(action)} for action in decision.actions],
+        "value": list(decision.described),
+        "summary": decision.summary,
         "lost": [
             {"rule": loser.rule, "place": loser.span.place, "written": loser.written, "reason": loser.reason}
             for loser in decision.losers
@@ -87,6 +91,7 @@ def _tally(tally: Tally) -> dict[str, Any]:
     return {
         "rule": tally.rule, "place": tally.span.place, "tier": tally.tier.name.lower(), "claimed": tally.claimed,
         "won": tally.won, "taken": dict(sorted(tally.taken.items())),
+        **({"why": tally.why} if tally.why else {}),
     }  # fmt: skip
 
 

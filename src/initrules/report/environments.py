@@ -53,14 +53,18 @@ def side_by_side(plans: Sequence[PlanData]) -> tuple[Line, ...]:
     for rows in versions.values():
         first = next(row for row in rows if row is not None)
         if not first.parameter.buffer or any(row is not None and row.decisions for row in rows):
-            alike.setdefault(tuple(map(_look, rows)), []).append(first)
+            alike.setdefault((_differ(rows), *map(_look, rows)), []).append(first)
     lines = [_line(one, versions[one.first.path]) for members in alike.values() for one in group(members)]
     position = {path: at for at, path in enumerate(versions)}
     return tuple(sorted(lines, key=lambda line: position[line.group.first.path]))
 
 
 def _line(one: Group, rows: Sequence[Row | None]) -> Line:
-    return Line(one, tuple(rows), len({_essence(row) for row in rows}) > 1)
+    return Line(one, tuple(rows), _differ(rows))
+
+
+def _differ(rows: Sequence[Row | None]) -> bool:
+    return len({_essence(row) for row in rows}) > 1
 
 
 def _look(row: Row | None) -> Hashable:
@@ -75,7 +79,7 @@ def _essence(row: Row | None) -> Hashable:
     """What counts as a difference: the values, not the rules that give them."""
     if row is None:
         return None
-    decided = tuple((prop, essence(one.summary)) for prop, one in sorted(row.decisions.items()))
+    decided = tuple((prop, essence(one)) for prop, one in sorted(row.decisions.items()))
     return row.parameter.shape, row.value is None, decided
 
 

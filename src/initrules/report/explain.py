@@ -117,8 +117,9 @@ def _decision(row: Row, decision: Decision, told: set[str]) -> Iterator[Line]:
 
 def _rule(rules: RuleSet, decision: Decision) -> Iterator[Line]:
     """What is the same for every property that one rule decides."""
-    selector = next((rule.text for rule in rules.rules if rule.name == decision.rule), "")
-    yield Line(f"    selects {selector}", _RULE)
+    selector = next((rule.text for rule in rules.rules if rule.name == decision.rule), None)
+    if selector is not None:
+        yield Line(f"    selects {selector}", _RULE)
     if decision.why:
         yield Line(f"    why: {decision.why}", _RULE)
     for name, text in decision.captures.items():

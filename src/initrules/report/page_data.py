@@ -195,7 +195,7 @@ class _Styles:
 
 def _essence(row: Row) -> Any:
     """What counts as a difference between plans: the values, not how they are written nor who gives them."""
-    return row.value is None, {prop: essence(decision.summary) for prop, decision in row.decisions.items()}
+    return row.value is None, {prop: essence(decision) for prop, decision in row.decisions.items()}
 
 
 def _side(row: Row, state: str, decided: Sequence[int]) -> dict[str, Any]:

@@ -25,10 +25,10 @@ class Told(NamedTuple):
 
 
 def variables(plan: PlanData) -> Iterator[Told]:
-    """Every variable of a plan's rules, in their order."""
-    scope = Scopes(Matcher(plan.inventory), plan.rules.variables).of_model()
+    """Every variable of a plan's rules, in their order; those of a saved plan as they were written."""
+    scope = None if plan.saved else Scopes(Matcher(plan.inventory), plan.rules.variables).of_model()
     for name, value in plan.rules.variables.items():
-        text, found = written(value), evaluated(value, scope)
+        text, found = written(value), evaluated(value, scope) if scope else None
         yield Told(name, text, "" if found in {None, text} else str(found), origin(value, plan.rules.files))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from initrules.errors import Finding, Severity
+from initrules.errors import Finding, RuleError, Severity
 
 if TYPE_CHECKING:
     from initrules.inventory import Inventory
@@ -84,6 +84,26 @@ def plan_of(rules: RuleSet, inventory: Inventory, options: dict[str, Any]) -> Pl
         inventory = surveyed(model_of(options), options, rules)
     catalogs = sources_of(rules, options).catalogs if rules.sources or options["sources"] else {}
     return planning.make(rules, inventory, catalogs)
+
+
+def is_saved(name: str) -> bool:
+    """Whether a plan in a file is meant, not rules."""
+    return name.endswith(".json")
+
+
+def saved_plan(file: str) -> PlanData:
+    """A plan that 'plan --format json' wrote. Raises ``ModelError`` when the file is none."""
+    from initrules import restored, saved  # noqa: PLC0415
+
+    return restored.restored(saved.read(file), file)
+
+
+def complain(error: RuleError) -> None:
+    """Say every problem of an error on stderr."""
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
+    if len(error.problems) > 1:
+        click.echo(f"{len(error.problems)} problems", err=True)
 
 
 def exit_code(findings: Sequence[Finding], fail_on: str) -> int:

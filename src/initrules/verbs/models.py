@@ -1,28 +1,32 @@
-"""Verbs that compare and keep: record, diff."""
+"""Verbs that keep and compare: record, show, diff."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from initrules import difference, recording
-from initrules.errors import ApplyError, ExtendsError
-from initrules.inventory import Inventory
+from initrules.errors import ExtendsError
 from initrules.planning import PlanData
 from initrules.presets import PREFIX
 from initrules.report import comparison
-from initrules.ruleset import RuleSet
-from initrules.verbs.building import FINE, inventory_of, model_of, plan_of, rules_of
+from initrules.verbs import pages
+from initrules.verbs.building import FINE, inventory_of, is_saved, model_of, plan_of, rules_of, saved_plan
 from initrules.verbs.options import model_options, pairs
+from initrules.verbs.showing import screen
+
+if TYPE_CHECKING:
+    from initrules.inventory import Inventory
 
 
 @click.command()
@@ -33,14 +37,7 @@ def record(output: str | None, **options: Any) -> int:
 
     With '--inputs', what a run of the model shows is recorded too.
     """
-    text = recording.dumps(_observed(options) if options["inputs"] else inventory_of(options))
-    if output is None:
-        click.echo(text, nl=False)
-        return FINE
-    try:
-        Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ApplyError(f"'{output}' cannot be written: {error.strerror}", hint="Choose another place.") from error
+    pages.write(recording.dumps(_observed(options) if options["inputs"] else inventory_of(options)), output)
     return FINE
 
 
@@ -52,7 +49,7 @@ def _observed(options: dict[str, Any]) -> Inventory:
 
 
 @click.command()
-@click.argument("versions", nargs=-1, required=True, metavar="RULES RULES...")
+@click.argument("versions", nargs=-1, required=True, metavar="VERSION VERSION...")
 @click.option("--set", "variables", multiple=True, callback=pairs, metavar="VAR=VALUE",
               help="Replace a variable in every version; repeatable.")  # fmt: skip
 @click.option("--allow", multiple=True, metavar="FOLDER", type=click.Path(exists=True, file_okay=False),
@@ -60,28 +57,36 @@ def _observed(options: dict[str, Any]) -> Inventory:
 @model_options(required=True, device="meta", recorded=True)
 @click.option("--format", "form", type=click.Choice(["table", "json", "md"]), default="table", show_default=True)
 def diff(versions: tuple[str, ...], form: str, **options: Any) -> int:
-    """Show what differs between plans by rule files, presets, or git's REVISION:FILE; only that, and why."""
+    """Show what differs between plans, only that, and why.
+
+    A VERSION is a rule file, preset:NAME, a plan that 'plan --format json' wrote, or git's REVISION:FILE.
+    Saved plans need no model.
+    """
     if len(versions) < 2:
         raise click.UsageError("Name two or more versions of the rules.")
-    inventory = inventory_of(options)
-    plans: list[PlanData] = [plan_of(_version(name, options), inventory, options) for name in versions]
-    found = difference.changes(plans)
+    model = functools.cache(lambda: inventory_of(options))
+    found = difference.changes([_version(name, model, options) for name in versions])
     if form == "json":
         click.echo(json.dumps(comparison.as_json(versions, found), indent=1))
     elif form == "md":
         click.echo(comparison.markdown(versions, found))
     else:
-        click.echo(comparison.text(versions, found))
+        screen(lambda width: comparison.text(versions, found, width=width), lambda _: comparison.view(versions, found))
     return FINE
 
 
-def _version(name: str, options: dict[str, Any]) -> RuleSet:
-    """The rules of a file, a preset, or a file in a revision."""
+def _version(name: str, model: Callable[[], Inventory], options: dict[str, Any]) -> PlanData:
+    """The plan by a file, by a preset, or by a file in a revision."""
     revision, colon, path = name.partition(":")
     if not colon or name.startswith(PREFIX) or Path(name).exists():
-        return rules_of(name, options)
+        return _plan(name, model, options)
     with _checked_out(revision, Path(path), name) as folder, contextlib.chdir(folder):
-        return rules_of(path, {**options, "allow": ()})
+        loaded = saved_plan(path) if is_saved(path) else rules_of(path, {**options, "allow": ()})
+    return loaded if isinstance(loaded, PlanData) else plan_of(loaded, model(), options)
+
+
+def _plan(name: str, model: Callable[[], Inventory], options: dict[str, Any]) -> PlanData:
+    return saved_plan(name) if is_saved(name) else plan_of(rules_of(name, options), model(), options)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,13 +11,14 @@ import click
 from initrules import __version__, planning, saved
 from initrules.errors import Severity, printable
 from initrules.ruleset import RuleSet
-from initrules.verbs import pages, sides
+from initrules.verbs import pages, sides, watching
 from initrules.verbs.building import (
     DRIFTED,
     FINDINGS,
     FINE,
     exit_code,
     inventory_of,
+    is_saved,
     model_of,
     plan_of,
     progress,
@@ -44,29 +46,41 @@ _MOST_DRIFT = 20
 @click.option(
     "--draw", type=SEED, metavar="SEED", help="With '--format html': show what apply would write, as histograms."
 )
+@click.option("--watch", "again", is_flag=True, help="Show it again each time a rule file is saved; Ctrl-C ends it.")
 @FAIL_ON
 def plan(
-    rules: tuple[str, ...], form: str, output: str | None, draw: int | None, fail_on: str, *, only_differences: bool,
-    **options: Any,
-) -> int:  # fmt: skip
+    rules: tuple[str, ...], form: str, fail_on: str, *, only_differences: bool, again: bool, **options: Any
+) -> int:
     """Show which parameter gets which value, by which rule, over which others.
 
     Several RULES stand side by side, one column each.
     """
     if only_differences and (len(rules) == 1 or form not in {"table", "json", "md"}):
         raise click.UsageError("'--only-differences' is for several RULES beside one another, as table, json or md.")
-    loaded = [rules_of(name, options) for name in rules]
-    inventory = inventory_of(options)
-    plans = [plan_of(one, inventory, options) for one in loaded]
-    if draw is not None:
+    model = functools.cache(lambda: inventory_of(options))
+
+    def render() -> list[PlanData]:
+        loaded = [rules_of(name, options) for name in rules]
+        plans = [plan_of(one, model(), options) for one in loaded]
+        _show(rules, plans, form, fail_on, only_differences=only_differences, **options)
+        return plans
+
+    if again:
+        return watching.watch(rules, render)
+    return exit_code([finding for one in render() for finding in one.findings], fail_on)
+
+
+def _show(
+    names: Sequence[str], plans: Sequence[PlanData], form: str, fail_on: str, *, only_differences: bool, **options: Any
+) -> None:
+    if options["draw"] is not None:
         pages.check_drawing(plans, form, options)
     if form == "html":
-        pages.write(pages.page(plans, rules, draw, options), output)
+        pages.write(pages.page(plans, names, options["draw"], options), options["output"])
     elif len(plans) > 1:
-        sides.show(rules, plans, form, output, only_differences=only_differences, fail_on=fail_on)
+        sides.show(names, plans, form, options["output"], only_differences=only_differences, fail_on=fail_on)
     else:
-        show(plans[0], form, output, fail_on=fail_on)
-    return exit_code([finding for one in plans for finding in one.findings], fail_on)
+        show(plans[0], form, options["output"], fail_on=fail_on)
 
 
 @click.command()
@@ -122,7 +136,7 @@ def _report(model: Any, planned: PlanData, name: str, options: dict[str, Any]) -
 
 def _saved_or_new(rules: str, options: dict[str, Any]) -> tuple[RuleSet, Mapping[str, Any] | None]:
     """The rules, and the saved plan that was given in their place."""
-    if not rules.endswith(".json"):
+    if not is_saved(rules):
         return rules_of(rules, options), None
     then = saved.read(rules)
     loaded = rules_of(then["files"][-1], {**options, "variables": {}})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+import click
+from rich.console import Console, RenderableType
 
 from initrules.verbs import pages
 
@@ -20,12 +22,25 @@ def show(planned: PlanData, form: str, output: str | None, *, fail_on: str) -> N
     """The plan as a table as wide as the terminal, or in another format."""
     from initrules import report  # noqa: PLC0415
 
-    console = Console()
-    if form == "table" and output is None and console.is_terminal:
-        width = max(console.width, report.LEAST_WIDTH)
-        console.print(report.plan_view(planned, width=width, wrap=True), width=width, crop=False)
+    if form == "table" and output is None:
+        screen(
+            lambda width: report.plan_text(planned, width=width),
+            lambda width: report.plan_view(planned, width=width, wrap=True),
+        )
     else:
         pages.write(_text(planned, form, fail_on), output)
+
+
+def screen(text: Callable[[int], str], view: Callable[[int], RenderableType]) -> None:
+    """Print one of two looks of the same thing: plain text, or on a terminal what rich shows; both for a width."""
+    from initrules.report import LEAST_WIDTH  # noqa: PLC0415
+
+    console = Console()
+    if console.is_terminal:
+        width = max(console.width, LEAST_WIDTH)
+        console.print(view(width), width=width, crop=False)
+    else:
+        click.echo(text(text_width()))
 
 
 def _text(planned: PlanData, form: str, fail_on: str) -> str:

@@ -6,10 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from initrules.verbs import pages
-from initrules.verbs.showing import text_width
+from initrules.verbs.showing import screen, text_width
 
 if TYPE_CHECKING:
     from initrules.planning import PlanData
@@ -20,12 +18,13 @@ def show(
     fail_on: str,
 ) -> None:  # fmt: skip
     """One column for each rule set; for programs that annotate files the findings of all."""
-    from initrules.report import LEAST_WIDTH, environments  # noqa: PLC0415
+    from initrules.report import environments  # noqa: PLC0415
 
-    console = Console()
-    if form == "table" and output is None and console.is_terminal:
-        width = max(console.width, LEAST_WIDTH)
-        console.print(environments.view(names, plans, only_differences=only_differences), width=width, crop=False)
+    if form == "table" and output is None:
+        screen(
+            lambda width: environments.text(names, plans, only_differences=only_differences, width=width),
+            lambda _: environments.view(names, plans, only_differences=only_differences),
+        )
     else:
         pages.write(_text(names, plans, form, only_differences=only_differences, fail_on=fail_on), output)
 
