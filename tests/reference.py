@@ -24,12 +24,15 @@ RULES = ROOT / "rules"
 GOLDEN = Path(__file__).parent / "golden"
 
 
+PLACES = {"phase1": "phase2/phase1", "phase2": "phase2/networks"}  # of the example that has a folder
+
+
 def example(name: str) -> ModuleType:
     """The module ``examples/NAME.py``, or of these tests the small models that are no examples."""
     qualified = f"examples_{name}"
     if qualified not in sys.modules:
         folder = ROOT / ("tests" if name == "preset_models" else "examples")
-        spec = importlib.util.spec_from_file_location(qualified, folder / f"{name}.py")
+        spec = importlib.util.spec_from_file_location(qualified, folder / f"{PLACES.get(name, name)}.py")
         assert spec is not None
         assert spec.loader is not None
         sys.modules[qualified] = importlib.util.module_from_spec(spec)

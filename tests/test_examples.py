@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from initrules.apply import apply_
 from initrules.survey import stored_by_path
-from reference import ALL, REFERENCES, ROOT, Reference, example
+from reference import ALL, PLACES, REFERENCES, ROOT, Reference, example
 from support import isolation
 from writing import same
 
 RUN_BY_TORCHRUN = {"fsdp"}  # see test_sharding.py
-NAMES = sorted({path.stem for path in (ROOT / "examples").glob("*.py")} - RUN_BY_TORCHRUN)
+NAMES = sorted({path.stem for path in (ROOT / "examples").glob("*.py")} - RUN_BY_TORCHRUN | {*PLACES})
 BY_RULES = {reference.rules: reference for reference in REFERENCES}
 EVERY = [pytest.param(reference, id=reference.rules) for reference in REFERENCES]
 COMPLETE = ["gpt2", "phase2/env-small", "ppo", "ppo-humanoid", "resnet", "vit"]  # these leave no tensor out

@@ -17,6 +17,7 @@ from initrules.factory import build
 from initrules.planning import PlanData
 from initrules.starter import starter
 from initrules.survey import survey
+from reference import PLACES
 from support import isolated
 
 
@@ -53,7 +54,7 @@ class Bare(nn.Module):
 
 
 def example(name: str, function: str = "build") -> Callable[[], Any]:
-    return lambda: build(f"{ROOT / 'examples' / name}.py:{function}", {})
+    return lambda: build(f"{ROOT / 'examples' / PLACES.get(name, name)}.py:{function}", {})
 
 
 def transformer(kind: str) -> Callable[[], Any]:
@@ -74,6 +75,7 @@ def transformer(kind: str) -> Callable[[], Any]:
     "model",
     [
         *(pytest.param(example(path.stem), id=path.stem) for path in sorted((ROOT / "examples").glob("*.py"))),
+        *(pytest.param(example(name), id=name) for name in PLACES),
         pytest.param(example("phase2", "build_small"), id="phase2 small"),
         pytest.param(transformer("GPT2"), id="GPT-2 of transformers"),
         pytest.param(transformer("Bert"), id="BERT of transformers"),

@@ -13,7 +13,7 @@ from commands import ROOT, Result
 from commands import run as run_in
 
 PPO = f"{ROOT / 'examples' / 'ppo.py'}:build"
-PHASE_2 = f"{ROOT / 'examples' / 'phase2.py'}:build"
+PHASE_2 = f"{ROOT / 'examples' / 'phase2' / 'networks.py'}:build"
 MODEL = """
 import torch
 from torch import nn

@@ -19,6 +19,7 @@ which layer is the last.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -50,14 +51,15 @@ class SoftClamp(nn.Module):
 
 
 class StateEncoder(nn.Module):
-    """A state image to features."""
+    """A state image to features; ``channels``: of each convolution."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, channels: tuple[int, ...] = (16, 32)) -> None:
         super().__init__()
-        self.grid_conv = nn.Sequential(
-            nn.Conv2d(CHANNELS, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU()
-        )
-        self.output_fc = nn.Linear(32 * ROWS * COLUMNS, features)
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise((CHANNELS, *channels)):
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+        self.grid_conv = nn.Sequential(*layers)
+        self.output_fc = nn.Linear(channels[-1] * ROWS * COLUMNS, features)
 
     def forward(self, state: Tensor) -> Tensor:
         return functional.relu(self.output_fc(self.grid_conv(state).flatten(1)))
@@ -222,12 +224,13 @@ def build(
     actions: int = 8,
     eta: float = 1.1,
     goal_features: int = 64,
+    channels: tuple[int, ...] = (16, 32),
 ) -> Phase2Networks:
     """All five networks; with ``share`` they have ``v_h_e``'s state and agent encoders in common."""
-    shared_state, shared_agent = StateEncoder(hidden), AgentEncoder()
+    shared_state, shared_agent = StateEncoder(hidden, channels), AgentEncoder()
 
     def state() -> nn.Module:
-        return shared_state if share else StateEncoder(hidden)
+        return shared_state if share else StateEncoder(hidden, channels)
 
     both = 2 * hidden  # the shared and the own state features
     return Phase2Networks(
@@ -239,12 +242,14 @@ def build(
         ),
         x_h=HumanValue(
             (state(), shared_agent if share else AgentEncoder()),
-            own=(StateEncoder(hidden), AgentEncoder()),
+            own=(StateEncoder(hidden, channels), AgentEncoder()),
             value_head=head(both + 2 * AGENT_FEATURES, hidden, 1, dropout),
         ),
-        u_r=RobotUtility(state(), StateEncoder(hidden), y_head=head(both, hidden, 1, dropout), eta=eta),
-        q_r=RobotActionValue(state(), StateEncoder(hidden), q_head=head(both, hidden, actions**robots, dropout)),
-        v_r=RobotValue(state(), StateEncoder(hidden), value_head=head(both, hidden, 1, dropout)),
+        u_r=RobotUtility(state(), StateEncoder(hidden, channels), y_head=head(both, hidden, 1, dropout), eta=eta),
+        q_r=RobotActionValue(
+            state(), StateEncoder(hidden, channels), q_head=head(both, hidden, actions**robots, dropout)
+        ),
+        v_r=RobotValue(state(), StateEncoder(hidden, channels), value_head=head(both, hidden, 1, dropout)),
         rnd=RandomNetworkDistillation(hidden),
     )
 
