@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -226,6 +226,7 @@ def test_overlaps_are_counted() -> None:
 PIECES = st.lists(st.text("ab漢-.\n", min_size=1, max_size=9).map(lambda piece: piece.rstrip("\n") or "x"), min_size=1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(PIECES, PIECES), min_size=1, max_size=4), st.integers(24, 60))
 def test_no_letter_of_a_cell_is_lost(rows: list[tuple[list[str], list[str]]], width: int) -> None:
     cells = [
