@@ -12,6 +12,7 @@ from torch.nn.utils import parametrizations
 
 from initrules.apply import apply_
 from initrules.errors import Problems
+from initrules.wrapping import is_finite
 from initrules.writer import WriteError
 from support import isolated, isolation, planned
 from writing import WEIGHT, WRAP, One, Tied, applied, behind, chain, same, snapshot, values
@@ -260,3 +261,23 @@ def test_zero_that_only_the_write_reveals_is_an_error_not_a_nan() -> None:
         "writing 'weight' failed after 1 others were written: its parametrization divides by a norm that is zero\n"
         "  Build the model again before the next try."
     )
+
+
+FINITE = {
+    "plain": (torch.tensor([1.0, -2.0]), True),
+    "a sum beyond the largest number": (torch.full((4,), torch.finfo(torch.float32).max), True),
+    "a sum that is no number": (torch.tensor([torch.finfo(torch.float32).max] * 2 + [-torch.inf]), False),
+    "infinite": (torch.tensor([0.0, torch.inf]), False),
+    "not a number": (torch.tensor([torch.nan, 0.0]), False),
+    "narrow": (torch.full((2**10,), 60000.0, dtype=torch.float16), True),
+    "8 bits": (torch.tensor([448.0, 1.0]).to(torch.float8_e4m3fn), True),
+    "8 bits, not a number": (torch.tensor([torch.nan]).to(torch.float8_e4m3fn), False),
+    "complex": (torch.tensor([1 + 1j, complex(0, torch.inf)]), False),
+    "whole numbers": (torch.tensor([1, 2]), True),
+    "empty": (torch.empty(0), True),
+}
+
+
+@pytest.mark.parametrize(("value", "wanted"), FINITE.values(), ids=FINITE)
+def test_finite(value: torch.Tensor, wanted: bool) -> None:
+    assert is_finite(value) is wanted

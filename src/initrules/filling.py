@@ -194,7 +194,7 @@ def _tabled_(
     index = np.right_shift(halves, INDEX, out=_ROOM.moved.view(np.uint32)[:count])
     rest = np.greater_equal(index, np.uint32(density.rest), out=_ROOM.rest[:count])
     found = _ROOM.moved.view(np.float32)[count : 2 * count]
-    if count >= _SHARED:
+    if count >= _SHARED or (law.mean, law.std) == (0, 1):
         table = _scaled(density, law.std, middle(law))
         torch.index_select(table, 0, torch.from_numpy(index.view(np.int32)), out=torch.from_numpy(found))
     else:
