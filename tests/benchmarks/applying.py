@@ -268,13 +268,13 @@ def _extra(text: str, rows: int, columns: int) -> int:
 
 def main() -> None:
     """Print both tables."""
-    console = Console(width=120)
+    console, progress = Console(width=110), Console(stderr=True)
     table = Table("ratio, best of repeats in turn", "1 thread", "aim", "2 threads", "aim")
     for line in (*tensors(), *small_models(), *transformers_models()):
         cells = [f"{one:.2f}" if isinstance(one, float) else one for one in (line.one, line.two)]
         aims = ["" if aim is None else f"{aim:.2f}" for aim in line.aims]
         table.add_row(line.name, cells[0], aims[0], cells[1], aims[1])
-        console.print(line.name, *cells, style="dim")
+        progress.print(line.name, *cells, style="dim")
     console.print(table)
     extra = Table("extra memory at the peak", "measured", "aim")
     for row in memory():

@@ -165,14 +165,14 @@ def starting() -> Iterator[Line]:
 
 def main() -> None:
     """Print the table."""
-    console = Console(width=110)
+    console, progress = Console(width=110), Console(stderr=True)
     with torch.no_grad():
         model = Model()
     table = Table("ratio, best of repeats in turn", "measured", "aim")
     for line in (*starting(), *plans(model)):
         aim = "" if line.aim is None else f"{line.aim:.2f}"
         table.add_row(line.name, f"{line.ratio:.2f}", aim)
-        console.print(line.name, f"{line.ratio:.2f}", style="dim")
+        progress.print(line.name, f"{line.ratio:.2f}", style="dim")
     console.print(table)
 
 
