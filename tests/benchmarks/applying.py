@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from measure import extra_memory, ratio
+from measure import ratio
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -247,27 +247,8 @@ def whole(count: int) -> Callable[[], object]:
     return lambda: tensor.normal_(0, 0.02)
 
 
-def memory() -> Iterator[tuple[str, str, str]]:
-    """Extra memory at the peak, beyond the parameter itself and what the same work on an 8 × 8 one takes."""
-    torch.set_num_threads(1)
-    normal = "  - {rule: all, select: '**', set: {weight: {normal: {std: 0.02}}}}"
-    matrix = "  - {rule: all, select: '**', set: {weight: orthogonal}}"
-    yield "elementwise, 4096 × 8192, one thread", f"{_extra(normal, 4096, 8192) / 2**20:.1f} MiB", "16 MiB"
-    yield "orthogonal, 3072 × 3072", f"{_extra(matrix, 3072, 3072) / (3072 * 3072 * 4):.2f} × the parameter", "2.5 ×"
-
-
-def _extra(text: str, rows: int, columns: int) -> int:
-    found = []
-    for shape in ((rows, columns), (8, 8)):
-        layer = nn.Linear(*shape, bias=False)
-        with torch.no_grad():
-            layer.weight.zero_()  # its memory is there before the measurement begins
-        found.append(extra_memory(planned(layer, text)))
-    return found[0] - found[1]
-
-
 def main() -> None:
-    """Print both tables."""
+    """Print the table."""
     console, progress = Console(width=110), Console(stderr=True)
     table = Table("ratio, best of repeats in turn", "1 thread", "aim", "2 threads", "aim")
     for line in (*tensors(), *small_models(), *transformers_models()):
@@ -276,10 +257,6 @@ def main() -> None:
         table.add_row(line.name, cells[0], aims[0], cells[1], aims[1])
         progress.print(line.name, *cells, style="dim")
     console.print(table)
-    extra = Table("extra memory at the peak", "measured", "aim")
-    for row in memory():
-        extra.add_row(*row)
-    console.print(extra)
 
 
 if __name__ == "__main__":
