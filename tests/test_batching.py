@@ -12,7 +12,7 @@ from initrules.batching import together, write_together_
 from initrules.densities import cut_normal
 from initrules.filling import Bell, Even, Fill, Flat, write_
 from initrules.sections import whole
-from initrules.streams import stream_key, stream_of
+from initrules.streams import stream_key
 
 LAWS = [
     Even(0.0),
@@ -30,8 +30,8 @@ def fills(sizes: list[tuple[int, int]]) -> list[Fill]:
     found = []
     for position, (size, choice) in enumerate(sizes):
         law: Any = LAWS[choice]
-        stream = None if isinstance(law, Even) else stream_of(stream_key(0, str(position)))
-        found.append(Fill(torch.full((size,), torch.nan), stream, law, whole(size)))
+        key = None if isinstance(law, Even) else stream_key(0, str(position))
+        found.append(Fill(torch.full((size,), torch.nan), key, law, whole(size)))
     return found
 
 
@@ -56,7 +56,7 @@ def test_lots_hold_one_kind_of_law_and_a_bounded_number_of_elements() -> None:
 
 
 def test_shards_are_not_drawn_together() -> None:
-    stream = stream_of(stream_key(0, "weight"))
-    whole_one = Fill(torch.empty(8), stream, Flat(0, 1), whole(8))
-    shard = Fill(torch.empty(4), stream, Flat(0, 1), whole(8).part(4, 8))
+    key = stream_key(0, "weight")
+    whole_one = Fill(torch.empty(8), key, Flat(0, 1), whole(8))
+    shard = Fill(torch.empty(4), key, Flat(0, 1), whole(8).part(4, 8))
     assert (whole_one.small, shard.small) == (True, False)

@@ -15,9 +15,9 @@ from torch import Tensor
 from initrules.densities import cut_normal
 from initrules.filling import BLOCK, Bell, Even, Fill, Flat, blocks, write_
 from initrules.sections import grid, whole
-from initrules.streams import stream_key, stream_of
+from initrules.streams import stream_key
 
-STREAM = stream_of(stream_key(0, "layer.weight"))
+KEY = stream_key(0, "layer.weight")
 LAWS = [
     pytest.param(Flat(-1.0, 3.0), id="uniform"),
     pytest.param(Bell(cut_normal(), 0.5, 2.0), id="normal"),
@@ -31,7 +31,7 @@ def drawn(law: Flat | Bell, *size: int, dtype: torch.dtype = torch.float32) -> T
 
 
 def into(tensor: Tensor, law: Flat | Bell) -> Tensor:
-    for block in blocks(Fill(tensor, STREAM, law, whole(tensor.numel()))):
+    for block in blocks(Fill(tensor, KEY, law, whole(tensor.numel()))):
         write_(block)
     return tensor
 
@@ -42,7 +42,7 @@ def test_blocks_give_what_one_piece_gives(law: Flat | Bell, size: tuple[int, ...
     found = drawn(law, *size).reshape(-1)
     for begin in (0, 1, 1000, len(found) - 5001):
         piece = torch.empty(5001)
-        write_(Fill(piece, STREAM, law, grid((len(found),), [np.arange(begin, begin + 5001)])))
+        write_(Fill(piece, KEY, law, grid((len(found),), [np.arange(begin, begin + 5001)])))
         assert torch.equal(piece, found[begin : begin + 5001])
 
 
@@ -55,7 +55,7 @@ def test_every_box_is_the_slice(law: Flat | Bell, rows: int, columns: int, data:
     left, right = sorted(data.draw(st.tuples(st.integers(0, columns), st.integers(0, columns))))
     shard = torch.empty(bottom - top, right - left, dtype=dtype)
     section = grid((rows, columns), [np.arange(top, bottom), np.arange(left, right)])
-    for block in blocks(Fill(shard, STREAM, law, section)):
+    for block in blocks(Fill(shard, KEY, law, section)):
         write_(block)
     assert torch.equal(shard, found[top:bottom, left:right])
 
@@ -66,7 +66,7 @@ def test_column_shards_of_large_matrices(law: Flat | Bell) -> None:
     found = drawn(law, rows, columns)
     for left, right in ((0, 500), (500, 1001), (1000, 1001), (250, 251)):
         shard = torch.empty(rows, right - left)
-        for block in blocks(Fill(shard, STREAM, law, grid((rows, columns), [np.arange(rows), np.arange(left, right)]))):
+        for block in blocks(Fill(shard, KEY, law, grid((rows, columns), [np.arange(rows), np.arange(left, right)]))):
             write_(block)
         assert torch.equal(shard, found[:, left:right])
 

@@ -12,7 +12,7 @@ from initrules.densities import cut_normal
 from initrules.filling import Bell, Fill
 from initrules.lanes import lanes
 from initrules.sections import whole
-from initrules.streams import stream_key, stream_of
+from initrules.streams import stream_key
 
 SIZES = (3, 100, 4096, 4097, 300_000, 600_001)
 
@@ -28,8 +28,8 @@ def drawn(threads: int) -> list[torch.Tensor]:
     tensors = [torch.empty(size) for size in SIZES]
     with lanes(threads) as pool:
         for tensor in tensors:
-            stream = stream_of(stream_key(0, str(len(tensor))))
-            pool.fill(Fill(tensor, stream, Bell(cut_normal(), 0.0, 1.0), whole(len(tensor))))
+            key = stream_key(0, str(len(tensor)))
+            pool.fill(Fill(tensor, key, Bell(cut_normal(), 0.0, 1.0), whole(len(tensor))))
         pool.finish()
     return tensors
 

@@ -135,7 +135,9 @@ def _plan_problems(planned: PlanData) -> Iterator[RuleError]:
 
 def _empty(planned: PlanData, places: Mapping[str, Place], given: Mapping[str, torch.Tensor]) -> Iterator[ApplyError]:
     """Tensors that would hold nothing afterwards."""
-    on_meta = [row for row in planned.rows if row.parameter.device == "meta" and row.path not in given]
+    bare = _each_kind(planned, lambda decisions: "set" not in decisions or chain.keeps(decisions["set"].actions))
+    left = [row for row in planned.rows if bare[id(row.decisions)]]
+    on_meta = [row for row in left if row.parameter.device == "meta" and row.path not in given]
     without = [row for row in on_meta if row.value is None or row.value.actions[0].name == "keep"]
     for kind in (False, True):
         paths = [row.path for row in without if row.parameter.buffer is kind]
@@ -148,8 +150,8 @@ def _empty(planned: PlanData, places: Mapping[str, Place], given: Mapping[str, t
             if kind
             else "Add a rule or a default for them, or build the model on a real device.",
         )
-    bare = [row for row in planned.rows if row.value is None or _changes(row.value)]
-    blank = [row.path for row in bare if not row.parameter.buffer and has_blanks(places[row.path].tensor())]
+    read = [row for row in left if row.value is None or row.value.writes]
+    blank = [row.path for row in read if not row.parameter.buffer and has_blanks(places[row.path].tensor())]
     if blank:
         yield ApplyError(
             f"{_counted(blank, 'parameter')} of NaN, as 'no_init' leaves them, and no rule gives a value: "
@@ -159,8 +161,10 @@ def _empty(planned: PlanData, places: Mapping[str, Place], given: Mapping[str, t
         )
 
 
-def _changes(decision: Decision) -> bool:
-    return decision.writes and chain.keeps(decision.actions)
+def _each_kind(planned: PlanData, ask: Callable[[Mapping[str, Decision]], bool]) -> Mapping[int, bool]:
+    """The answer for each mapping of decisions, by its id; rows of one kind share one."""
+    distinct = {id(row.decisions): row.decisions for row in planned.rows}
+    return {key: ask(decisions) for key, decisions in distinct.items()}
 
 
 _KEEPS = "Build the model under 'initrules.no_init(meta=True)', which keeps buffers"
@@ -198,7 +202,12 @@ def _problems(planned: PlanData, places: Mapping[str, Place], given: Mapping[str
     """Everything about the plan and the live tensors that would make a write fail."""
     yield from _plan_problems(planned)
     yield from _empty(planned, places, given)
+    simple = _each_kind(
+        planned, lambda decisions: decisions.keys() == {"set"} and not chain.keeps(decisions["set"].actions)
+    )
     for row in planned.rows:
+        if simple[id(row.decisions)] and len(row.parameter.names) == 1 and places[row.path].is_plain():
+            continue  # as nearly all are
         value, wrap = row.decisions.get("set"), row.decisions.get("parametrize")
         if value is not None and value.writes:
             yield from _cannot_be_written(row, value, places, planned.rules.stream)

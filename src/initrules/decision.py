@@ -66,7 +66,8 @@ class Decision:
     @property
     def writes(self) -> bool:
         """Whether anything but leaving alone is asked for."""
-        return any(action.name != "keep" for action in self.actions)
+        actions = self.actions
+        return bool(actions) and (len(actions) > 1 or actions[0].name != "keep")
 
 
 @dataclass(frozen=True, slots=True)

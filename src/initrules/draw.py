@@ -155,7 +155,7 @@ class KeyedDraw:
 
     def _request(self, tensor: torch.Tensor, law: Flat | Bell) -> Fill:
         here, section = local(tensor)
-        return Fill(here, stream_of(self._next_key()), law, section)
+        return Fill(here, self._next_key(), law, section)
 
     def _next_key(self) -> int:
         slot = f"{self._slot}#{self._drawn}" if self._drawn else self._slot

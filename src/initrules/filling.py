@@ -11,14 +11,14 @@ import functools
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from initrules.densities import ENTRIES, INDEX_BITS, Density
 from initrules.sections import Section
-from initrules.streams import Stream, Words, mix_, words_
+from initrules.streams import Stream, Words, mix_, stream_of, words_
 
 BLOCK = 1 << 18  # elements; smaller blocks lose the second core to the interpreter's lock, larger ones the cache
 _SMALL = 1 << 12
@@ -57,12 +57,11 @@ class Bell:
     limits: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fill:
-    """A real and dense tensor of any precision, to be filled with a constant or from a stream."""
+class Fill(NamedTuple):
+    """A real and dense tensor of any precision, to be filled with a constant or from the stream of a key."""
 
     tensor: torch.Tensor
-    stream: Stream | None  # a constant has none
+    key: int | None  # a constant has none
     law: Even | Flat | Bell
     section: Section
 
@@ -91,14 +90,14 @@ def blocks(fill: Fill) -> Iterator[Fill]:
         step = BLOCK if runs.length >= BLOCK else BLOCK // runs.length * runs.length
         for begin in range(0, len(flat), step):
             end = min(begin + step, len(flat))
-            yield Fill(flat[begin:end], fill.stream, fill.law, runs.part(begin, end))
+            yield Fill(flat[begin:end], fill.key, fill.law, runs.part(begin, end))
     else:
         row = tensor[0].numel()
         rows = max(1, BLOCK // row)
         for begin in range(0, len(tensor), rows):
             piece = tensor[begin] if rows == 1 else tensor[begin : begin + rows]
             part = runs.part(begin * row, begin * row + piece.numel())
-            yield from blocks(Fill(piece, fill.stream, fill.law, part))
+            yield from blocks(Fill(piece, fill.key, fill.law, part))
 
 
 class _Room(threading.local):
@@ -125,24 +124,25 @@ _ROOM = _Room()
 
 def write_(fill: Fill) -> None:
     """Draw one block into its tensor."""
-    tensor, law, stream = fill.tensor, fill.law, fill.stream
+    tensor, key, law, section = fill
     count = tensor.numel()
-    if stream is None or isinstance(law, Even):
+    if key is None or isinstance(law, Even):
         assert isinstance(law, Even)
         tensor.fill_(law.value)
         return
     if not count:
         return
+    stream = stream_of(key)
     if fill.wide:
-        values = _wide(fill.section, stream, law, count)
+        values = _wide(section, stream, law, count)
     else:
         here = tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous()
         values = tensor.detach().view(-1).numpy() if here else _ROOM.values[:count]
-        halves = _halves(fill.section, stream, count)
+        halves = _halves(section, stream, count)
         if isinstance(law, Flat):
             _spread_(values, halves, law)
         else:
-            _tabled_(values, halves, law, fill.section, stream)
+            _tabled_(values, halves, law, section, stream)
         if here:
             return
     tensor.copy_(torch.from_numpy(values).view(tensor.shape))

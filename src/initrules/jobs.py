@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from initrules.actions import chain
 from initrules.actions.base import Action
@@ -40,8 +40,7 @@ class Traits:
         return self.several and self.keeps
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class Job(NamedTuple):
     """A value to be written: whose it is, what decides it, and where it goes."""
 
     path: str
@@ -79,10 +78,11 @@ def jobs(planned: PlanData, places: Mapping[str, Place]) -> tuple[Job, ...]:
 
 def _jobs(planned: PlanData, places: Mapping[str, Place]) -> Iterator[Job]:
     keyed = planned.rules.stream == "keyed"
-    known: dict[int, Any] = {}
+    known: dict[int, tuple[Decision, Traits]] = {}
     for row in in_order(planned.rows, planned.inventory, planned.rules):
-        decision, path = row.decisions["set"], row.path
-        found = known.get(id(decision.actions))
+        found = known.get(id(row.decisions))  # rows of one kind share them
         if found is None:
-            found = known[id(decision.actions)] = traits(decision.actions, keyed=keyed)
-        yield Job(path, row, decision, row.target, places[path], found)
+            decision = row.decisions["set"]
+            found = known[id(row.decisions)] = decision, traits(decision.actions, keyed=keyed)
+        path = row.parameter.path
+        yield Job(path, row, found[0], row.target, places[path], found[1])

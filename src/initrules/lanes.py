@@ -27,10 +27,14 @@ class Lanes:
     def fill(self, fill: Fill) -> None:
         """Write a fill by ``finish`` at the latest."""
         if fill.small:
-            self._small.append(fill)
+            self.put_off(fill)
             return
         for block in blocks(fill):
             self.call(write_, block)
+
+    def put_off(self, fill: Fill) -> None:
+        """Write a small fill in ``finish``."""
+        self._small.append(fill)
 
     def call(self, work: Callable[..., None], *arguments: Any) -> None:
         """Run something by ``finish`` at the latest."""

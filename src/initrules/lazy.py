@@ -36,7 +36,8 @@ class Lazy(Sequence[T]):
         return found
 
     def __iter__(self) -> Iterator[T]:
-        return (self[index] for index in range(len(self)))
+        for index, item in enumerate(self._items):
+            yield self[index] if item is None else item
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, tuple | Lazy):

@@ -14,6 +14,8 @@ from initrules.sharding import is_sharded, unknown_placement
 from initrules.survey import modules_by_path, root_entries
 from initrules.wrapped import chains
 
+_PLAIN = (nn.Parameter, torch.Tensor)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -33,10 +35,18 @@ class Place:
         if self.parametrized:
             original: torch.Tensor = self.chain.original if self.chain.is_tensor else self.chain.original0
             return original
-        stored = self.owner._parameters.get(self.local)
-        found = self.owner._buffers[self.local] if stored is None else stored
-        assert found is not None
+        found: torch.Tensor | None = self.owner._parameters.get(self.local)
+        if found is None:
+            found = self.owner._buffers[self.local]
+            assert found is not None
         return found
+
+    def is_plain(self) -> bool:
+        """Whether it is a dense tensor of its own that anything may be written into."""
+        if self.parametrized:
+            return False
+        tensor = self.tensor()
+        return type(tensor) in _PLAIN and tensor.is_contiguous() and not tensor.is_inference()
 
     def replace(self, tensor: torch.Tensor) -> None:
         """Put another tensor in its place."""
@@ -56,13 +66,8 @@ def places_of(model: Any) -> Mapping[str, Place]:
     return found
 
 
-_PLAIN = (nn.Parameter, torch.Tensor)
-
-
 def unwritable(place: Place, tensor: torch.Tensor) -> str | None:
     """Why a tensor cannot be written, or None."""
-    if type(tensor) in _PLAIN and tensor.is_contiguous() and not (tensor.is_inference() or place.parametrized):
-        return None
     if nn.parameter.is_lazy(tensor):
         return None  # the plan has said so
     if tensor.is_inference():

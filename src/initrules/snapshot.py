@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from operator import is_
 from typing import Any
@@ -21,16 +21,15 @@ class Part:
     module: nn.Module
     modules: tuple[nn.Module | None, ...]
     tensors: tuple[torch.Tensor | None, ...]
-    facts: tuple[Any, ...]
+    facts: list[Any]
 
     def unchanged(self) -> bool:
         """Whether it holds the same objects, and its tensors are of the same kind."""
-        tensors = _tensors(self.module)
-        return (
-            _same(self.module._modules.values(), self.modules)
-            and _same(tensors, self.tensors)
-            and tuple(map(_facts, tensors)) == self.facts
-        )
+        module = self.module
+        if not _same(module._modules.values(), self.modules):
+            return False
+        tensors = _tensors(module)
+        return _same(tensors, self.tensors) and [*map(_facts, tensors)] == self.facts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +61,7 @@ def take(model: Any) -> Snapshot:
 
 def _part(module: nn.Module) -> Part:
     tensors = _tensors(module)
-    return Part(module, tuple(module._modules.values()), tensors, tuple(map(_facts, tensors)))
+    return Part(module, tuple(module._modules.values()), tensors, [*map(_facts, tensors)])
 
 
 def _tensors(module: nn.Module) -> tuple[torch.Tensor | None, ...]:
@@ -75,6 +74,5 @@ def _facts(tensor: torch.Tensor | None) -> tuple[Any, ...] | None:
     return tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad
 
 
-def _same(one: Iterable[Any], other: tuple[Any, ...]) -> bool:
-    found = tuple(one)
-    return len(found) == len(other) and all(map(is_, found, other))
+def _same(one: Collection[Any], other: tuple[Any, ...]) -> bool:
+    return len(one) == len(other) and all(map(is_, one, other))

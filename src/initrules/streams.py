@@ -11,6 +11,7 @@ the constants of ``mix`` are David Stafford's variant 13.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 _SIZE = 2**64
+_CHANGES, _EVERY_OTHER = 24, 0xAAAAAAAAAAAAAAAA
 _FIRST, _SECOND, _THIRD = np.uint64(30), np.uint64(27), np.uint64(31)
 _FIRST_FACTOR, _SECOND_FACTOR = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -51,7 +53,7 @@ def stream_of(key: int) -> Stream:
     """
     seed, gamma = key % _SIZE, key >> 64 | 1
     changes = (gamma ^ gamma >> 1).bit_count()
-    return Stream(seed, gamma if changes >= 24 else gamma ^ 0xAAAAAAAAAAAAAAAA)
+    return Stream(seed, gamma if changes >= _CHANGES else gamma ^ _EVERY_OTHER)
 
 
 def words_(numbers: Words, stream: Stream, scratch: Words | None = None) -> Words:
@@ -59,6 +61,14 @@ def words_(numbers: Words, stream: Stream, scratch: Words | None = None) -> Word
     np.multiply(numbers, np.uint64(stream.gamma), out=numbers)
     np.add(numbers, np.uint64(stream.seed), out=numbers)
     return mix_(numbers, scratch)
+
+
+def streams_of(keys: Sequence[int]) -> tuple[Words, Words]:
+    """The seeds and the gammas of many streams at once."""
+    halves = np.frombuffer(b"".join([key.to_bytes(16, "little") for key in keys]), "<u8").reshape(-1, 2)
+    seeds, gammas = halves[:, 0], halves[:, 1] | np.uint64(1)
+    weak = np.bitwise_count(gammas ^ gammas >> np.uint64(1)) < _CHANGES
+    return seeds, np.where(weak, gammas ^ np.uint64(_EVERY_OTHER), gammas)
 
 
 def mix_(words: Words, scratch: Words | None = None) -> Words:

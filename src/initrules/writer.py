@@ -7,7 +7,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -71,6 +71,25 @@ def changed_before(path: str, decision: Decision, tensor: torch.Tensor) -> str |
     )
 
 
+class Alike(NamedTuple):
+    """What one small parameter was filled with: all that are decided with it are, but for the stream."""
+
+    job: Job
+    fill: Fill
+
+    def serves(self, job: Job, tensor: torch.Tensor) -> bool:
+        """Whether the fill of another parameter is the same but for the stream."""
+        known, target = self.fill.tensor, self.job.target
+        return (
+            type(tensor) is type(known)
+            and tensor.shape == known.shape
+            and tensor.dtype == known.dtype
+            and tensor.is_contiguous()
+            and job.target.each is target.each
+            and job.target.whole is target.whole
+        )
+
+
 class Writer:
     """Runs the writing phases and keeps the record."""
 
@@ -83,6 +102,7 @@ class Writer:
         self.jobs = jobs(planned, places)
         self._job = {job.path: job for job in self.jobs}
         self._reset: dict[int, nn.Module] = {}
+        self._alike: dict[int, Alike] = {}  # by the decisions that the parameters share
         self._tried: dict[str, torch.Tensor] | None = None  # what other parameters will be, while rehearsing
         self._written = False  # whether the model has the plan's values already
         self._turn = 0  # whose rank it is to compute a whole value
@@ -224,7 +244,7 @@ class Writer:
     def _begin(self, job: Job, pool: Lanes, failures: dict[str, Exception]) -> None:
         """Write a value on some lane, or here where torch's generator or other people's code is needed."""
         if job.entrywise:
-            job.decision.actions[0].write_(job.place.tensor(), job.target, self._draw(job, pool.fill))
+            self._fill(job, pool)
             return
 
         def write() -> None:
@@ -237,6 +257,20 @@ class Writer:
             pool.call(write)
         else:
             write()
+
+    def _fill(self, job: Job, pool: Lanes) -> None:
+        """Draw entry by entry; what was asked for one small parameter serves all that are decided with it."""
+        tensor, alike = job.place.tensor(), self._alike.get(id(job.row.decisions))
+        if alike is not None and alike.serves(job, tensor):
+            key = None if alike.fill.key is None else self._key(job.path, "")
+            pool.put_off(Fill(tensor, key, alike.fill.law, alike.fill.section))
+            return
+        asked: list[Fill] = []
+        job.decision.actions[0].write_(tensor, job.target, self._draw(job, asked.append))
+        for fill in asked:
+            pool.fill(fill)
+        if len(asked) == 1 and asked[0].tensor is tensor and asked[0].small:
+            self._alike[id(job.row.decisions)] = Alike(job, asked[0])
 
     def _write(self, job: Job) -> None:
         stored = job.place.tensor()

@@ -229,11 +229,11 @@ def shard(shape: tuple[int, int], ranges: list[range]) -> Callable[[], object]:
 
     from initrules.densities import cut_normal  # noqa: PLC0415
     from initrules.filling import Bell, Fill, blocks, write_  # noqa: PLC0415
-    from initrules.streams import stream_key, stream_of  # noqa: PLC0415
+    from initrules.streams import stream_key  # noqa: PLC0415
 
     tensor = torch.empty(len(ranges[0]), len(ranges[1]))
     where = grid(shape, [np.arange(one.start, one.stop) for one in ranges])
-    fill = Fill(tensor, stream_of(stream_key(0, "weight")), Bell(cut_normal(), 0.0, 0.02), where)
+    fill = Fill(tensor, stream_key(0, "weight"), Bell(cut_normal(), 0.0, 0.02), where)
 
     def run() -> None:
         for block in blocks(fill):
