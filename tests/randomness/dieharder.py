@@ -63,21 +63,18 @@ def run(mode: str, folder: Path) -> None:
     """All tests on one mode, again with new words until enough of them were used."""
     report, used = folder / f"{mode}.txt", 0
     blocks = MODES[mode]()
+    command = ["stdbuf", "-oL", "dieharder", "-a", "-g", "200", "-k", "2", "-Y", "1"]
     with report.open("w", encoding="utf-8") as out:
         while used < LEAST:
-            command = ["dieharder", "-a", "-g", "200", "-k", "2", "-Y", "1"]
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False) as judge:
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out) as judge:
                 assert judge.stdin is not None
-                assert judge.stdout is not None
                 with contextlib.suppress(BrokenPipeError):
                     for words in blocks:
                         judge.stdin.write(words.tobytes())
                         used += words.nbytes
                 with contextlib.suppress(BrokenPipeError):
                     judge.stdin.close()
-                out.write(judge.stdout.read().decode())
-            out.write(f"# {used / 1e9:.1f} GB of words used so far\n")
-            out.flush()
+            print(f"# {used / 1e9:.1f} GB of words used so far", file=out, flush=True)
 
 
 if __name__ == "__main__":
