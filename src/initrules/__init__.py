@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from initrules.api import Plan, apply_, materialize_, plan, verify
     from initrules.construct import no_init
     from initrules.errors import Finding, RuleError, Severity
+    from initrules.filling import compile_drawing
     from initrules.integrations.tracking import log_plan, plan_rows
     from initrules.replicas import digests
     from initrules.ruleset import RuleSet, from_text, load
@@ -26,6 +27,7 @@ __all__ = [
     "Verification",
     "ablate",
     "apply_",
+    "compile_drawing",
     "digests",
     "from_text",
     "load",
@@ -41,6 +43,7 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(("Plan", "apply_", "materialize_", "plan", "verify"), "initrules.api"),
     "digests": "initrules.replicas",
+    "compile_drawing": "initrules.filling",
     "ablate": "initrules.ablation.running",
     "no_init": "initrules.construct",
     **dict.fromkeys(("Problem", "Verification"), "initrules.verdict"),

@@ -7,7 +7,9 @@ shards and batches of small parameters can be drawn in any order and on any thre
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -122,6 +124,27 @@ class _Room(threading.local):
 _ROOM = _Room()
 
 
+class _Code:
+    """The machine code that draws, once it is loaded."""
+
+    kernels: Any = None
+
+
+_CODE = _Code()
+
+
+def compile_drawing() -> bool:
+    """Draw by machine code from now on, in this process: the same values, two to three times as fast.
+
+    It takes half a second to load, and some seconds once on a machine, when numba compiles it. ``apply_`` does
+    so by itself when it has drawn for about as long. Returns whether numba is there (the extra ``fast``).
+    """
+    if _CODE.kernels is None:
+        with contextlib.suppress(ImportError):
+            _CODE.kernels = importlib.import_module("initrules.kernels")
+    return _CODE.kernels is not None
+
+
 def write_(fill: Fill) -> None:
     """Draw one block into its tensor."""
     tensor, key, law, section = fill
@@ -138,14 +161,35 @@ def write_(fill: Fill) -> None:
     else:
         here = tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous()
         values = tensor.detach().view(-1).numpy() if here else _ROOM.values[:count]
-        halves = _halves(section, stream, count)
-        if isinstance(law, Flat):
-            _spread_(values, halves, law)
+        if _CODE.kernels is None:
+            _draw_(values, stream, law, section)
         else:
-            _tabled_(values, halves, law, section, stream)
+            _draw_compiled_(_CODE.kernels, values, stream, law, section)
         if here:
             return
     tensor.copy_(torch.from_numpy(values).view(tensor.shape))
+
+
+def _draw_(values: Values, stream: Stream, law: Flat | Bell, section: Section) -> None:
+    halves = _halves(section, stream, len(values))
+    if isinstance(law, Flat):
+        _spread_(values, halves, law)
+    else:
+        _tabled_(values, halves, law, section, stream)
+
+
+def _draw_compiled_(code: Any, values: Values, stream: Stream, law: Flat | Bell, section: Section) -> None:
+    """The same in machine code."""
+    where = section.starts, section.length, stream.seed, stream.gamma
+    code.halves_(values, *where)
+    if isinstance(law, Flat):
+        code.flat_(values, *_spread(law))
+        return
+    one = law.density
+    table = _scaled(one, law.std, middle(law)).numpy()
+    code.bell_(values, table, one.rest, step(law), *where, law.mean, law.std, one.low, one.width, one.keep, one.alias,
+               one.slope)  # fmt: skip
+    _clip_(values, law)
 
 
 def _halves(runs: Section, stream: Stream, count: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
@@ -180,10 +224,17 @@ def _element_numbers(runs: Section, count: int) -> Words:
 
 
 def _spread_(values: Values, halves: np.ndarray[Any, np.dtype[np.uint32]], law: Flat) -> None:
+    scale, middle, low, high = _spread(law)
     np.copyto(values, halves.view(np.int32), casting="unsafe")
-    np.multiply(values, np.float32((law.high - law.low) * 2.0**-32), out=values)
-    np.add(values, np.float32((law.high + law.low) / 2), out=values)
-    np.clip(values, np.float32(law.low), np.float32(law.high), out=values)
+    np.multiply(values, scale, out=values)
+    np.add(values, middle, out=values)
+    np.clip(values, low, high, out=values)
+
+
+def _spread(law: Flat) -> tuple[np.float32, ...]:
+    """By what a half word is multiplied, what is added, and what no value lies beyond."""
+    numbers = (law.high - law.low) * 2.0**-32, (law.high + law.low) / 2, law.low, law.high
+    return tuple(map(np.float32, numbers))
 
 
 def _tabled_(
@@ -206,6 +257,10 @@ def _tabled_(
     np.add(offset, found, out=values)
     places = np.flatnonzero(rest)
     values[places] = _rest(law, words_(runs.numbers(places), stream.far()))
+    _clip_(values, law)
+
+
+def _clip_(values: Values, law: Bell) -> None:
     if law.limits:
         low, high = law.limits
         np.clip(values, np.float32(low), np.float32(high), out=values)

@@ -20,7 +20,7 @@ from initrules.agreement import owned_by_one, told
 from initrules.decision import Decision, Row
 from initrules.draw import Elsewhere, KeyedDraw, at_once
 from initrules.errors import ApplyError, RuleError
-from initrules.filling import Fill
+from initrules.filling import Fill, compile_drawing
 from initrules.global_draw import GlobalDraw
 from initrules.jobs import Job, jobs
 from initrules.lanes import Lanes, lanes
@@ -191,7 +191,9 @@ class Writer:
         if any(row.parameter.placement for row in self.planned.rows):
             settle_shards_({id(place.owner): place.owner for place in self.places.values()}.values())
         with lanes(torch.get_num_threads()) if self._keyed else contextlib.nullcontext(Lanes(None)) as pool:
-            for wave in _waves(self.jobs, _WAVE):
+            for number, wave in enumerate(_waves(self.jobs, _WAVE)):
+                if number == _LONG and self._keyed:
+                    compile_drawing()
                 self._write_wave(wave, pool, on_row)
         for row in self.planned.rows:
             wrap = row.decisions.get("parametrize")
@@ -374,6 +376,7 @@ def _waves(order: Sequence[Job], most: int) -> Iterator[list[Job]]:
 
 
 _WAVE = 1 << 26  # elements: a quarter of a second, when progress is worth a report
+_LONG = 3  # waves: about as long as it takes to load the machine code that is faster
 _HELD = 1 << 22  # elements: 16 MiB in float32
 
 

@@ -19,6 +19,7 @@ from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, ResNetConfig, ResNetModel
 
 import initrules
+from initrules import filling
 from initrules.sections import grid
 
 QUICK = "--quick" in sys.argv
@@ -111,11 +112,23 @@ def planned(model: nn.Module, text: str) -> Callable[[], object]:
     return plan.apply_
 
 
+def by_numpy(apply: Callable[[], object]) -> Callable[[], object]:
+    """The same as if the extra ``fast`` were not installed."""
+
+    def run() -> None:
+        known, filling._CODE.kernels = filling._CODE.kernels, None
+        apply()
+        filling._CODE.kernels = known
+
+    return run
+
+
 def transformers_models() -> Iterator[Line]:
     with initrules.no_init():
         gpt = GPT2LMHeadModel(GPT2Config())
     ours = initrules.plan(gpt, "preset:gpt2")
     yield both("apply, GPT-2 124M float32, against nanoGPT's loop", ours.apply_, hand(gpt), 0.90, 0.60)
+    yield both("the same, without machine code", by_numpy(ours.apply_), hand(gpt))
     yield both("the same, against a loop that draws everything once", ours.apply_, once(gpt))
     yield both("the same, against regular expressions in AllenNLP's manner", ours.apply_, by_regex(gpt))
     yield mmengine(gpt, ours)
@@ -147,6 +160,7 @@ def transformers_models() -> Iterator[Line]:
                 nn.init.zeros_(module.bias)
 
     yield both("apply, ResNet-50", convolutions, resnet_by_hand, 0.90, 0.70)
+    yield both("the same, without machine code", by_numpy(convolutions), resnet_by_hand)
     if not QUICK:
         yield llama()
 
@@ -250,6 +264,9 @@ def whole(count: int) -> Callable[[], object]:
 def main() -> None:
     """Print the table."""
     console, progress = Console(width=110), Console(stderr=True)
+    console.print(
+        "drawn by machine code" if initrules.compile_drawing() else "drawn by numpy, without the extra 'fast'"
+    )
     table = Table("ratio, best of repeats in turn", "1 thread", "aim", "2 threads", "aim")
     for line in (*tensors(), *small_models(), *transformers_models()):
         cells = [f"{one:.2f}" if isinstance(one, float) else one for one in (line.one, line.two)]
