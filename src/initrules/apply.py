@@ -114,7 +114,7 @@ def _same_decisions(model: Any, planned: PlanData, sources: Sources) -> PlanData
 
 
 def _now(row: Row, parameter: Any) -> Row:
-    return Row(parameter, row.target, row.decisions, row.moments)
+    return Row(parameter, row.like, row.decisions, row.moments)
 
 
 def _difference(planned: PlanData, current: PlanData) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from initrules.actions.base import Moments, described, summary
@@ -72,10 +72,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One parameter and every decision about it. ``moments``: expected mean and std, if known."""
+    """One parameter and every decision about it.
+
+    ``like``: what actions may know about it, or about one that differs from it in nothing but the name.
+    ``moments``: expected mean and std, if known.
+    """
 
     parameter: Parameter
-    target: Target
+    like: Target
     decisions: Mapping[str, Decision] = field(hash=False)
     moments: Moments | None = None
 
@@ -83,6 +87,13 @@ class Row:
     def path(self) -> str:
         """The canonical name."""
         return self.parameter.path
+
+    @property
+    def target(self) -> Target:
+        """What actions may know about this very parameter."""
+        if self.like.path == self.path:
+            return self.like
+        return replace(self.like, path=self.path, met=self.path)
 
     @property
     def torch_fans(self) -> Fans | None:

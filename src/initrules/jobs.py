@@ -46,9 +46,18 @@ class Job(NamedTuple):
     path: str
     row: Row
     decision: Decision
-    target: Target
     place: Place
     traits: Traits
+
+    @property
+    def target(self) -> Target:
+        """What the actions may know about it."""
+        return self.row.target
+
+    @property
+    def padding(self) -> int | None:
+        """The row that is zero afterwards."""
+        return self.row.like.padding
 
     @property
     def entrywise(self) -> bool:
@@ -85,4 +94,4 @@ def _jobs(planned: PlanData, places: Mapping[str, Place]) -> Iterator[Job]:
             decision = row.decisions["set"]
             found = known[id(row.decisions)] = decision, traits(decision.actions, keyed=keyed)
         path = row.parameter.path
-        yield Job(path, row, found[0], row.target, places[path], found[1])
+        yield Job(path, row, found[0], places[path], found[1])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -17,8 +16,7 @@ from initrules.wrapped import chains
 _PLAIN = (nn.Parameter, torch.Tensor)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where one name of a parameter lives in the model."""
 
     owner: nn.Module
@@ -59,10 +57,11 @@ def places_of(model: Any) -> Mapping[str, Place]:
     for path, _, module in modules_by_path(model):
         if isinstance(module, nn.Module):
             prefix = f"{path}." if path else ""
-            wrapped = dict(chains(module))
-            tensors = (*module._parameters.items(), *module._buffers.items())
-            found.update((prefix + local, Place(module, local)) for local, tensor in tensors if tensor is not None)
-            found.update((prefix + local, Place(module, local, parametrized=True)) for local in wrapped)
+            for local, tensor in (*module._parameters.items(), *module._buffers.items()):
+                if tensor is not None:
+                    found[prefix + local] = Place(module, local)
+            if module._forward_pre_hooks or "parametrizations" in module._modules:
+                found.update((prefix + local, Place(module, local, parametrized=True)) for local, _ in chains(module))
     return found
 
 

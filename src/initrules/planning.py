@@ -6,7 +6,7 @@ Pure: rules and an inventory go in, frozen data comes out. Nothing here sees a m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from initrules.actions import chain
@@ -76,7 +76,7 @@ class PlanData:
             {
                 row.path: [
                     row.parameter.shape,
-                    [row.target.each, row.target.whole, row.target.parts, row.target.padding, row.target.resets],
+                    [row.like.each, row.like.whole, row.like.parts, row.like.padding, row.like.resets],
                     {prop: [d.summary, repr(d.actions)] for prop, d in row.decisions.items()},
                 ]
                 for row in self.rows
@@ -119,11 +119,7 @@ def _every(few: Sequence[Row], matcher: Matcher) -> Sequence[Row]:
 
     def row(position: int) -> Row:
         like = few[kinds.reduced(position)]
-        parameter = parameters[position]
-        if like.path == parameter.path:
-            return Row(parameter, like.target, like.decisions, like.moments)
-        target = replace(like.target, path=parameter.path, met=parameter.path)
-        return Row(parameter, target, like.decisions, like.moments)
+        return Row(parameters[position], like.like, like.decisions, like.moments)
 
     return Lazy(len(parameters), row)
 

@@ -79,14 +79,14 @@ class Alike(NamedTuple):
 
     def serves(self, job: Job, tensor: torch.Tensor) -> bool:
         """Whether the fill of another parameter is the same but for the stream."""
-        known, target = self.fill.tensor, self.job.target
+        known, like, other = self.fill.tensor, self.job.row.like, job.row.like
         return (
             type(tensor) is type(known)
             and tensor.shape == known.shape
             and tensor.dtype == known.dtype
             and tensor.is_contiguous()
-            and job.target.each is target.each
-            and job.target.whole is target.whole
+            and other.each is like.each
+            and other.whole is like.whole
         )
 
 
@@ -172,7 +172,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001  # whatever the user's code raises
                 found[job.path] = error
 
-        if job.entrywise and job.target.padding is None:
+        if job.entrywise and job.padding is None:
             found[job.path] = blank = torch.empty(job.row.parameter.shape, dtype=job.place.tensor().dtype)
             job.decision.actions[0].write_(blank, job.target, self._draw(job, pool.fill))
         elif job.traits.ours and not job.place.parametrized:
@@ -234,8 +234,8 @@ class Writer:
         stored = [job.place.tensor() for job in done]
         torch.autograd.graph.increment_version(stored)  # blocks are written behind autograd's back
         for job, tensor in zip(done, stored, strict=True):
-            if job.target.padding is not None and job.entrywise:
-                clear_row_(tensor, job.target.padding)
+            if job.padding is not None and job.entrywise:
+                clear_row_(tensor, job.padding)
             if job.traits.changes:
                 _CHANGES[tensor] = (job.path, job.decision.actions, tensor._version)
             self.written.append(job.path)
