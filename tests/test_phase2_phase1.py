@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import phase1
 import torch
@@ -43,3 +45,18 @@ def test_training_brings_q_nearer_to_the_truth() -> None:
     phase1.train_(network, steps=60)
     assert np.abs(phase1.table(network) - exact()).mean() < before / 2
     assert network.training
+
+
+def test_a_checkpoint_is_the_same_with_any_number_of_threads(tmp_path: Path) -> None:
+    """Or the runs of 'transfer' would differ between machines; two threads do give other sums."""
+    saved, before = [], torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        try:
+            phase1.save(tmp_path / "phase1.pt", steps=3, channels=(32,))
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+        saved.append((tmp_path / "phase1.pt").read_bytes())
+    assert saved[0] == saved[1]
+    assert [file.name for file in tmp_path.iterdir()] == ["phase1.pt"]

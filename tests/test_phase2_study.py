@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,34 @@ def test_the_document_shows_the_kept_data() -> None:
     found = findings.blocks(data())
     assert report.filled(text, found) == text
     assert {name for name in found if f"<!-- {name}: made by report.py -->" in text} == set(found)
+
+
+def test_the_numbers_in_its_sentences_stand_in_its_tables() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    said = text[text.index("## What came out") : text.index("## What is measured")].replace("−", "-")
+    told = re.findall(r"(?<![\d.])[+-]?\d\.\d{3}\b", said)
+    assert len(told) > 10
+    tables = " ".join(findings.blocks(data()).values())
+    assert not [number for number in told if not re.search(rf"(?<![\d.]){re.escape(number)}\b", tables)]
+
+
+def test_what_is_called_settled_is_what_the_tables_settle() -> None:
+    found = findings.blocks(data())
+    settled = {name: sorted(line.split(" | ")[0][2:] for line in found[name].splitlines() if "better |" in line)
+               for name in ("score-warm", "score-cold")}  # fmt: skip
+    assert settled == {"score-warm": ["orthogonal", "transfer"], "score-cold": ["orthogonal"]}
+    assert "better |" not in found["score"]  # no gain from warm-up
+    lowest = {name: re.findall(r"-?\d\.\d\d(?= …|\))", line) for line in found["lowest"].splitlines()
+              if (name := line.split(" | ")[0][2:]) in {"default", "output-aware"}}  # fmt: skip
+    assert lowest["default"] == ["-4.77", "-0.22", "-4.20", "-0.61"]  # from, to; with warm-up, cold
+    assert lowest["output-aware"] == ["-0.04", "0.00", "-0.02", "-0.01"]
+
+
+def test_an_arm_without_runs_has_no_lowest_score() -> None:
+    kept = made_up(default=[1.0, 2.0], default_cold=[1.0, 1.5])
+    assert findings.lowest_table(kept).splitlines()[2] == "| default | 1.00 (1.00 … 1.00) | 1.00 (1.00 … 1.00) |"
+    kept["arms"]["default-cold"]["curves"]["score"] = []
+    assert findings.lowest_table(kept).splitlines()[2] == "| default | 1.00 (1.00 … 1.00) |  |"
 
 
 @pytest.mark.parametrize("name", list(report.FIGURES))

@@ -147,6 +147,36 @@ def mean_text(data: Kept, metric: str, arm: str) -> str:
     return f"{mean:.3f}" if low is None else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def errors_table(data: Kept) -> str:
+    """Each strategy against PyTorch's own start, by the errors; p-values are corrected within each column."""
+    names = [name for name in strategies(data) if name != BASELINE]
+    columns = []
+    for metric, suffix in (("v_error", ""), ("v_error", COLD), ("q_error", ""), ("q_error", COLD)):
+        pairs = [paired(data, metric, BASELINE + suffix, name + suffix) for name in names]
+        found = _judged(pairs, probability=False)
+        columns.append(
+            [f"{gain.split()[0]}, p {p}: {said.partition(' with ')[0]}" if p else "" for gain, p, said in found]
+        )
+    header = ("strategy", "V, with warm-up", "V, cold", "Q, with warm-up", "Q, cold")
+    return markdown(header, [(name, *cells) for name, *cells in zip(names, *columns, strict=True)])
+
+
+def lowest_table(data: Kept) -> str:
+    """The lowest score on the way, of each run: the mean over seeds, and the range."""
+    rows = []
+    for name in strategies(data):
+        found = [list(_lowest(data["arms"][arm]["curves"]["score"])) for arm in (name, f"{name}{COLD}")]
+        rows.append(
+            (name, *(f"{sum(low) / len(low):.2f} ({min(low):.2f} … {max(low):.2f})" if low else "" for low in found))
+        )
+    return markdown(("strategy", "with warm-up", "cold"), rows)
+
+
+def _lowest(curve: Sequence[Sequence[float | None]]) -> Iterator[float]:
+    for values in zip(*(row[1:] for row in curve), strict=True):
+        yield round(min(value for value in values if value is not None), 3) + 0.0  # no negative zero
+
+
 def outputs_table(data: Kept) -> str:
     """The range of each network's output before the first step, over all states and seeds, and the truth."""
     _, truth = soft_fixed_point(Objective())
@@ -216,6 +246,8 @@ def blocks(data: Kept) -> dict[str, str]:
         "score-cold": comparison_table(data, "score", COLD),
         "v-error": means_table(data, "v_error"),
         "q-error": means_table(data, "q_error"),
+        "errors": errors_table(data),
+        "lowest": lowest_table(data),
         "outputs": outputs_table(data),
         "gradients": gradients_table(data),
         "spread": spread_table(data),

@@ -10,8 +10,10 @@ network fits the networks of Phase 2 only in part.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +108,25 @@ def table(network: QNetwork) -> Array:
 
 def save(path: str | Path, steps: int = 20, seed: int = 0, **sizes: Any) -> QNetwork:
     """Build, train, and write the checkpoint; equal seeds give equal files. ``sizes``: as for ``build``."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(seed)
         network = build(**sizes)
-    train_(network, steps, seed)
-    torch.save({KEY: network.state_dict(), "steps": steps}, path)
+        train_(network, steps, seed)
+    unfinished = Path(f"{path}.part")  # what is interrupted leaves no half of a checkpoint
+    torch.save({KEY: network.state_dict(), "steps": steps}, unfinished)
+    unfinished.replace(path)
     return network
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums have the same order on every machine, however many cores it has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def save_for_study(path: str | Path) -> QNetwork:

@@ -36,11 +36,12 @@ COLOURS = ("#5b6470", "#b02a30", "#8f7700", "#0072b2", "#d55e00", "#00875f", "#5
 
 def results_of(folder: Path, *, quick: bool, seeds: int | None, jobs: int | None) -> Results:
     """Every run of the study; those that lie in ``folder`` are not made again."""
-    checkpoint = HERE / "phase1.pt"
-    if not checkpoint.exists():
-        save_for_study(checkpoint)
-    asked = _asked(quick=quick, seeds=seeds)
+    checkpoint, asked = HERE / "phase1.pt", _asked(quick=quick, seeds=seeds)
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
+        if not checkpoint.exists():
+            first = bar.add_task("Phase 1, half a minute", total=1)
+            save_for_study(checkpoint)
+            bar.advance(first)
         task = bar.add_task("training", total=len(asked.arms) * len(asked.seeds))
         return running.ablate(asked, output=folder, jobs=jobs, on_run=lambda _: bar.advance(task))
 
