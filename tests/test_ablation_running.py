@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ablations import RULES, TRAIN, written
+from ablations import HEAD, RULES, TRAIN, written
 from initrules.ablation import records, running, tables
 from initrules.ablation.records import Outcome, Record
 from initrules.ablation.study import load
@@ -188,11 +188,27 @@ def _wait(until: Any, seconds: float = 90.0) -> None:
 
 def test_two_programs_do_not_share_a_folder(tmp_path: Path) -> None:
     study = written(tmp_path, "arms: {a: {}}\n")
-    with running._alone_in(tmp_path / "out"), pytest.raises(RuleError) as caught:
+    with running._alone_in(tmp_path / "out", "study.yaml"), pytest.raises(RuleError) as caught:
         running.ablate(study, output=tmp_path / "out")
     assert str(caught.value) == (
         f"another study is at work in '{tmp_path / 'out'}'\n  Wait for it, or choose another folder with --output."
     )
+
+
+def test_two_studies_do_not_share_a_folder(tmp_path: Path) -> None:
+    """Nor does a quick version write over the whole one."""
+    study = written(tmp_path, "seeds: 1\nquick: {seeds: 1}\narms: {a: {}}\n")
+    out = tmp_path / "out"
+    for _ in range(2):
+        with running._alone_in(out, load(study).label):
+            assert (out / ".lock").read_text(encoding="utf-8") == "study.yaml"
+    with pytest.raises(RuleError) as caught:
+        running.ablate(study, output=out, quick=True)
+    assert str(caught.value) == (
+        f"'{out}' holds the runs of another study, 'study.yaml'\n"
+        "  Choose another folder with --output, or remove this one."
+    )
+    assert load(study, quick=True).label == "study.yaml --quick"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +235,16 @@ def test_what_can_be_known_is_said_before_the_first_run(
     assert not (tmp_path / "out").exists()
 
 
+def test_code_that_is_not_there_is_missed_before_the_first_run(tmp_path: Path) -> None:
+    study = written(tmp_path, "arms: {a: {}}\n", HEAD.replace("toy.py", "toys.py"))
+    with pytest.raises(RuleError) as caught:
+        running.ablate(study, output=tmp_path / "out")
+    assert str(caught.value) == f"there is no file '{tmp_path}/toys.py'\n  'train' names it, relative to the study."
+    assert not (tmp_path / "out").exists()
+
+
 def test_where_things_go_by_default(tmp_path: Path) -> None:
-    made = load(written(tmp_path, "arms: {a: {}}\n"))
+    study = written(tmp_path, "arms: {a: {}}\nquick: {seeds: 1}\n")
+    made = load(study)
     assert running.default_folder(made) == Path("study-results")
-    assert running.default_folder(made, quick=True) == Path("study-quick-results")
+    assert running.default_folder(load(study, quick=True)) == Path("study-quick-results")

@@ -88,6 +88,17 @@ def test_problems_have_a_place(body: str, message: str) -> None:
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("train", ["toy.py", "toy.py:", "package.module"])
+def test_train_names_a_function(train: str) -> None:
+    with pytest.raises(RuleError) as caught:
+        study.read(HEAD.replace("toy.py:train", f"'{train}'") + "arms: {a: {}}\n", "s.yaml")
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.hint) == (
+        f"'{train}' names no function", "Write 'file.py:function' or 'package.module:function'."
+    )  # fmt: skip
+    assert str(problem).startswith("s.yaml:2:8: ")
+
+
 def test_a_value_for_failures_is_finite() -> None:
     with pytest.raises(RuleError, match="'failed' must be finite"):
         study.read(HEAD.replace("lower", "lower, failed: .inf") + "arms: {a: {}}\n", "s.yaml")

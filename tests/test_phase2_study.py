@@ -128,13 +128,6 @@ def test_what_lies_there_is_shown_without_making_a_run(tmp_path: Path) -> None:
     assert data["arms"]["default"]["seeds"] == data["failed"] == []
 
 
-def test_blocks_replace_what_stands_between_their_marks() -> None:
-    text = "a\n<!-- one: made by report.py -->\nold\n<!-- end -->\nb\n"
-    assert report.filled(text, {"one": "new"}) == text.replace("old", "new")
-    with pytest.raises(KeyError, match="one"):
-        report.filled(text, {})
-
-
 def test_the_report_writes_data_tables_and_figures(tmp_path: Path) -> None:
     kept = made_up(default=[1.0] * 6, default_cold=[1.0] * 6)
     (tmp_path / "phase2-study.md").write_text("<!-- spread: made by report.py -->\n<!-- end -->\n", encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 
 from ablations import results, written
 from commands import run
-from initrules.ablation import running
+from initrules.ablation import records, running
+from initrules.ablation.records import Files
 from initrules.ablation.schema import file_schema
 from initrules.ablation.study import Study
 
@@ -52,7 +54,7 @@ def test_options_reach_the_study(asked: dict[str, Any], capsys: pytest.CaptureFi
 
 def test_the_folder_by_default(asked: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "ablate", "study.yaml", "--quick").code == 0
-    assert (asked["output"], asked["study"].seeds) == (Path("study-quick-results"), (0, 1))
+    assert (asked["output"], asked["study"].seeds) == ("study-quick-results", (0, 1))
 
 
 @pytest.mark.usefixtures("asked")
@@ -60,6 +62,9 @@ def test_other_formats(capsys: pytest.CaptureFixture[str]) -> None:
     data = json.loads(run(capsys, "ablate", "study.yaml", "--format", "json").out)
     assert [line["verdict"] for line in data["lines"]] == ["baseline", "the same numbers", "the same numbers"]
     assert run(capsys, "ablate", "study.yaml", "--format", "csv").out.startswith("metric,arm,runs,")
+    shown = run(capsys, "ablate", "study.yaml", "--format", "markdown").out
+    assert shown.startswith("**score**: higher is better\n\n| arm | runs |")
+    assert "| `twin` | 2 |" in shown
 
 
 def test_pictures_and_boards(asked: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -99,6 +104,32 @@ def test_a_terminal_sees_a_bar_and_a_failed_run_gives_code_1(tmp_path: Path) -> 
     assert "the same numbers" in out
     assert b"training" in shown
     assert b"1 without a result" in shown
+
+
+def test_interrupted_in_a_terminal_it_says_what_is_kept(tmp_path: Path) -> None:
+    """Ctrl-C reaches every process of the terminal: none shows a traceback, none is left, and the code is 130."""
+    study = written(tmp_path, "seeds: 2\narms: {base: {}, slow: {options: {bad: hang, on: 0}}}\n")
+    command = [sys.executable, "-c", "from initrules.cli import main; main()", "ablate", study.name, "--jobs", "2"]
+    pid, master = pty.fork()
+    if pid == 0:  # in a session of its own, whose terminal this is
+        os.chdir(tmp_path)
+        os.execve(sys.executable, command, {**os.environ, "TERM": "xterm", "COLUMNS": "100"})
+    shown, sent = b"", False
+    while chunk := _read(master):
+        shown += chunk
+        if not sent and b"1/4" in shown and records.load(Files.of(tmp_path / "study-results", "slow", 0).result):
+            os.write(master, b"\x03")
+            sent = True
+    _, status = os.waitpid(pid, 0)
+    os.close(master)
+    assert os.waitstatus_to_exitcode(status) == 130
+    said = shown.decode(errors="replace")
+    assert "Traceback" not in said
+    assert re.search(r"stopped; [123] of 4 runs are kept in 'study-results', and the same command takes up there", said)
+    assert not list(tmp_path.rglob("*.part"))
+    slow = records.load(Files.of(tmp_path / "study-results", "slow", 0).result)
+    assert slow is not None
+    assert not slow.finished
 
 
 def _read(terminal: int) -> bytes:

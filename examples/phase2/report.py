@@ -6,9 +6,7 @@ and the figures of ``docs/phase2-study.md``. Stopped half-way it takes up where 
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,8 @@ from findings import BASELINE, COLD, Kept, blocks, kept, strategies
 from phase1 import save_for_study
 
 from initrules.ablation import running, study
-from initrules.ablation.records import Files, Outcome, load
+from initrules.ablation.markdown import filled
+from initrules.ablation.records import Files, Outcome, compact, load
 from initrules.ablation.summary import Results
 
 HERE = Path(__file__).resolve().parent
@@ -58,16 +57,6 @@ def _asked(*, quick: bool, seeds: int | None) -> study.Study:
     return asked if seeds is None else asked.with_seeds(seeds)
 
 
-def filled(text: str, found: dict[str, str]) -> str:
-    """The document with each block between its marks replaced. Raises ``KeyError`` for a block that nobody makes."""
-    return re.sub(
-        r"(<!-- (?P<name>[a-z-]+): made by report\.py -->\n).*?(<!-- end -->)",
-        lambda match: f"{match[1]}{found[match['name']]}\n{match[3]}",
-        text,
-        flags=re.DOTALL,
-    )
-
-
 def draw(data: Kept, name: str, file: Path, *, log_scale: bool) -> None:
     """A curve of all strategies: the mean over seeds, and each seed faintly; with warm-up and cold, side by side."""
     from matplotlib import rc_context  # noqa: PLC0415  # an extra
@@ -95,19 +84,12 @@ def write(data: Kept, docs: Path) -> None:
     """The data, the figures, and the tables in the document, if there is one in ``docs``."""
     folder = docs / NAME
     folder.mkdir(parents=True, exist_ok=True)
-    (docs / f"{NAME}.json").write_text(as_text(data), encoding="utf-8")
+    (docs / f"{NAME}.json").write_text(compact(data), encoding="utf-8")
     for name, log_scale in FIGURES.items():
         draw(data, name, folder / f"{name.replace('/', '-')}.svg", log_scale=log_scale)
     document = docs / f"{NAME}.md"
     if document.exists():
         document.write_text(filled(document.read_text(encoding="utf-8"), blocks(data)), encoding="utf-8")
-
-
-def as_text(data: Kept) -> str:
-    """JSON with one line for each list of numbers."""
-    text = json.dumps(data, indent=1, ensure_ascii=False)
-    short = re.sub(r"\[[^\[\]{}]*\]", lambda match: re.sub(r"\s+", " ", match[0]), text)
-    return short + "\n"
 
 
 @click.command()

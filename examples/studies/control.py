@@ -26,7 +26,10 @@ LAST_SHARE = 0.1  # of training, whose episodes are the final score
 def train(
     initialise: Initialise, seed: int, log: Log, *, env: str, steps: int, learning_rate: float = 1e-3
 ) -> dict[str, float]:
-    """Train one agent. Metrics: the mean return of all its episodes, and of the last ones; units: reward."""
+    """Train one agent. Metrics: the mean return of all its episodes, and of the last ones; units: reward.
+
+    Raises ``ValueError`` when no episode ended.
+    """
     world = make_vec_env(env, n_envs=ENVIRONMENTS, seed=seed)
     agent = PPO(
         "MlpPolicy", world, learning_rate=learning_rate, n_steps=64, batch_size=256, n_epochs=10, gamma=0.99,
@@ -39,6 +42,8 @@ def train(
         log.outputs(probabilities=chosen.probs, values=agent.policy.predict_values(first))
     watcher = Watcher(log, networks(agent.policy))
     agent.learn(steps, callback=watcher)
+    if not watcher.episodes:
+        raise ValueError(f"no episode ended within {steps} steps of {ENVIRONMENTS} environments; train for longer")
     last = [ended for ended in watcher.episodes if ended[0] > (1 - LAST_SHARE) * steps]
     returns = [total for _, total in watcher.episodes]
     final = [total for _, total in last] or returns[-ENVIRONMENTS:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -61,7 +62,8 @@ class Study:
     """What is trained, with which rules, how often, and what is measured.
 
     ``train``: ``file.py:function`` or ``package.module:function``. ``time_limit``: seconds for one run.
-    ``metrics``: the first is the main one. Paths are relative to the current folder.
+    ``metrics``: the first is the main one. ``quick``: whether it is as its file's ``quick`` section says.
+    Paths are relative to the current folder.
     """
 
     train: str
@@ -73,6 +75,12 @@ class Study:
     curves: tuple[Curve, ...] = ()
     about: str = ""
     file: str = "study"
+    quick: bool = False
+
+    @property
+    def label(self) -> str:
+        """What tells it from other studies whose runs lie in the same place."""
+        return f"{Path(self.file).name}{' --quick' if self.quick else ''}"
 
     @property
     def others(self) -> tuple[Arm, ...]:
@@ -124,6 +132,7 @@ def read(text: str, file: str, *, quick: bool = False) -> Study:
         ),
         about=given.get("about", ""),
         file=file,
+        quick=quick,
     )
 
 
@@ -141,6 +150,10 @@ def _clashes(root: MappingNode, *, quick: bool) -> Iterator[RuleError]:
     names = [key.text for key, _ in arms.entries] if isinstance(arms, MappingNode) else []
     if isinstance(baseline, ScalarNode) and baseline.text not in names:
         yield NameClashError(f"there is no arm '{baseline.text}'", baseline.span, suggestion(baseline.text, names))
+    train = root.get("train")
+    if isinstance(train, ScalarNode) and not re.fullmatch(r".+:[^:\s]+", train.text):
+        hint = "Write 'file.py:function' or 'package.module:function'."
+        yield SchemaError(f"'{train.text}' names no function", train.span, hint)
     if quick and root.get("quick") is None:
         hint = "Add 'quick: {seeds: 2}', for example."
         yield NameClashError("the study has no 'quick' section", root.span, hint)

@@ -25,6 +25,7 @@ from initrules.ablation.records import Files, Outcome, Record, code_digest, save
 from initrules.ablation.study import Arm
 
 FLUSH_SECONDS = 1.0  # how much of its curves a run that is killed may lose
+THREAD_SECONDS = 5.0  # that threads have to end after their run
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,23 @@ def run(job: Job) -> None:
     _end_with_parent()
     began = time.perf_counter()
     job.files.log.parent.mkdir(parents=True, exist_ok=True)
-    with _printing_to(job.files.log), job.files.curves.open("w", encoding="utf-8") as lines:
-        found = _recorded(job, lines)
-    save(replace(found, seconds=time.perf_counter() - began), job.files.result)
+    with _printing_to(job.files.log):
+        with job.files.curves.open("w", encoding="utf-8") as lines:
+            found = _recorded(job, lines)
+        save(replace(found, seconds=time.perf_counter() - began), job.files.result)
+        _leave()
+
+
+def _leave() -> None:
+    """End the process although threads that training has left behind still run; they have some seconds to end."""
+    end = time.monotonic() + THREAD_SECONDS
+    left = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
+    for thread in left:
+        thread.join(max(0.0, end - time.monotonic()))
+    alive = [thread.name for thread in left if thread.is_alive()]
+    if alive:
+        print(f"stopped with threads that still ran: {', '.join(alive)}", flush=True)  # noqa: T201  # into the log
+        os._exit(0)
 
 
 def _end_with_parent() -> None:

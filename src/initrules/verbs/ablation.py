@@ -36,7 +36,9 @@ if TYPE_CHECKING:
               help="Let rule files read below this folder too; repeatable.")  # fmt: skip
 @click.option("--plots", is_flag=True, help="Draw PNG files too; needs initrules[plot].")
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard runs too; needs initrules[tensorboard].")
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "markdown", "json", "csv"]), default="table", show_default=True
+)
 def ablate(
     study: str, chosen: tuple[str, ...], seeds: int | None, time_limit: float | None, output: str | None, form: str,
     *, quick: bool, **options: Any,
@@ -52,9 +54,9 @@ def ablate(
     made = made if seeds is None else made.with_seeds(seeds)
     made = made if time_limit is None else replace(made, time_limit=time_limit)
     made = _chosen(made, chosen)
-    folder = output or running.default_folder(made, quick=quick)
+    folder = str(output or running.default_folder(made))
     drawn = {kind: options.pop(kind) for kind in ("plots", "tensorboard")}
-    with _progress(len(made.arms) * len(made.seeds)) as told:
+    with _progress(len(made.arms) * len(made.seeds), folder) as told:
         results = running.ablate(made, output=folder, on_run=told, **options)
     _draw(results, **drawn)
     _show(results, form)
@@ -90,6 +92,11 @@ def _show(results: Results, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(tables.as_json(results), indent=1, ensure_ascii=False))
         return
+    if form == "markdown":
+        from initrules.ablation.markdown import markdown  # noqa: PLC0415
+
+        click.echo(markdown(results))
+        return
     if form == "csv":
         click.echo(tables.summary_csv(results), nl=False)
         return
@@ -102,20 +109,29 @@ def _show(results: Results, form: str) -> None:
 
 
 @contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[Record], None]]:
-    """A bar on stderr, when that is a terminal: runs made, runs without a result, the time that is left."""
+def _progress(total: int, folder: str) -> Iterator[Callable[[Record], None]]:
+    """A bar on stderr, when that is a terminal: runs made, runs without a result, the time that is left.
+
+    Interrupted, it says what is kept.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("training", total=total)
-        failed = 0
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task("training", total=total)
+    done = failed = 0
 
-        def told(record: Record) -> None:
-            nonlocal failed
-            failed += not record.finished
-            said = f"training, {failed} without a result" if failed else "training"
-            bar.update(task, advance=1, description=said)
+    def told(record: Record) -> None:
+        nonlocal done, failed
+        done, failed = done + 1, failed + (not record.finished)
+        said = f"training, {failed} without a result" if failed else "training"
+        bar.update(task, advance=1, description=said)
 
-        yield told
+    try:
+        with bar:
+            yield told
+    except KeyboardInterrupt:
+        kept = f"{done} of {total} runs are kept in '{printable(folder)}'"
+        click.echo(f"stopped; {kept}, and the same command takes up there", err=True)
+        raise
