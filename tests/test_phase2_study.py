@@ -15,6 +15,7 @@ from losses import NETWORKS
 from study import train
 
 from initrules.ablation import study
+from initrules.ablation.markdown import filled
 from initrules.ablation.records import Files, Outcome, Record, save
 from initrules.ablation.study import rules_of
 from initrules.ablation.training import Initialise, Log
@@ -143,7 +144,7 @@ def test_the_report_writes_data_tables_and_figures(tmp_path: Path) -> None:
 def test_the_document_shows_the_kept_data() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     found = findings.blocks(data())
-    assert report.filled(text, found) == text
+    assert filled(text, found) == text
     assert {name for name in found if f"<!-- {name}: made by report.py -->" in text} == set(found)
 
 
