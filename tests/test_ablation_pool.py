@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from initrules.ablation import pool, records
 from initrules.ablation.records import Files, Outcome, Record
 from initrules.ablation.study import Arm
 from initrules.ablation.worker import Job
+from initrules.errors import RuleError
 
 LEAVES = """
 import subprocess, threading, time
@@ -117,6 +119,20 @@ def test_a_result_of_before_is_no_result_of_a_run_that_dies(tmp_path: Path) -> N
     found = made(dies)["dies"]
     assert (found.outcome, found.metrics) == (Outcome.DIED, {})
     assert found.message == "the process left with exit code 7 and without a result"
+
+
+@pytest.mark.parametrize("taken", ["runs", "runs/arm"])
+def test_a_place_that_cannot_be_written(tmp_path: Path, taken: str) -> None:
+    made_first = job(tmp_path, "arm")
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).write_text("a file", encoding="utf-8")
+    with pytest.raises(RuleError) as caught:
+        made(made_first)
+    assert re.fullmatch(
+        rf"'{re.escape(str(tmp_path))}/runs/arm/1\.json' cannot be written: (File exists|Not a directory)\n"
+        r"  Choose another folder with --output\.",
+        str(caught.value),
+    )
 
 
 @pytest.mark.parametrize(

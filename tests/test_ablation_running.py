@@ -201,14 +201,14 @@ def test_two_studies_do_not_share_a_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
     for _ in range(2):
         with running._alone_in(out, load(study).label):
-            assert (out / ".lock").read_text(encoding="utf-8") == "study.yaml"
+            assert (out / ".lock").read_text(encoding="utf-8") == str(study)
     with pytest.raises(RuleError) as caught:
         running.ablate(study, output=out, quick=True)
     assert str(caught.value) == (
-        f"'{out}' holds the runs of another study, 'study.yaml'\n"
+        f"'{out}' holds the runs of another study, '{study}'\n"
         "  Choose another folder with --output, or remove this one."
     )
-    assert load(study, quick=True).label == "study.yaml --quick"
+    assert load(study, quick=True).label == f"{study} --quick"
 
 
 @pytest.mark.parametrize(

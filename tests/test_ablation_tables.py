@@ -58,8 +58,10 @@ def test_many_failures_are_counted(tmp_path: Path) -> None:
 def test_long_messages_are_cut_in_the_table(tmp_path: Path) -> None:
     from dataclasses import replace  # noqa: PLC0415
 
-    failed = replace(results(tmp_path, {"base": [None]}).records[0], message="x" * 500 + "\nsecond")
+    failed = replace(results(tmp_path, {"base": [None]}).records[0], message="x" * 500 + "\nsecond\nthird")
     assert tables.failure_text(failed) == f"✗ base, seed 0, raised: {'x' * 160} …"
+    short = replace(failed, message="'toy.py' has no 'trian'\n  Did you mean 'train'?")
+    assert tables.failure_text(short).endswith("raised: 'toy.py' has no 'trian'. Did you mean 'train'?")
     assert tables.failure_text(replace(failed, message="")) == "✗ base, seed 0, raised"
 
 

@@ -100,6 +100,7 @@ def test_a_terminal_sees_a_bar_and_a_failed_run_gives_code_1(tmp_path: Path) -> 
         out = process.stdout.read()
     assert process.returncode == 1
     assert "✗ other, seed 0, raised: ValueError: no good" in out
+    assert out.endswith("\nwhat a run printed stands beside them, in runs/ARM/SEED.log\n")
     assert "twin" in out
     assert "the same numbers" in out
     assert b"training" in shown

@@ -22,6 +22,7 @@ from typing import Any
 from initrules.ablation import records, worker
 from initrules.ablation.records import Outcome, Record
 from initrules.ablation.worker import Job
+from initrules.errors import ApplyError
 
 ENVIRONMENT: Mapping[str, str] = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 _PRELOADED = ["initrules.ablation.training", "torch._dynamo"]  # which the first optimizer imports
@@ -43,7 +44,8 @@ class _Running:
 def run_all(jobs: Iterable[Job], *, workers: int, time_limit: float, on_done: Callable[[Record], None]) -> None:
     """Make every run, ``workers`` at a time, and tell of each record as it comes; units: seconds.
 
-    When it is interrupted the runs under way are stopped, and leave no record.
+    When it is interrupted the runs under way are stopped, and leave no record. Raises ``ApplyError`` where nothing
+    can be written.
     """
     waiting, running = deque(jobs), list[_Running]()
     with _environment(), _stopped(running):
@@ -82,11 +84,22 @@ def _context() -> Any:
 
 
 def _started(context: Any, job: Job) -> _Running:
-    job.files.result.unlink(missing_ok=True)  # of a run that is made again
+    _clear(job)
     process = context.Process(target=worker.run, args=(job,), name=f"{job.arm.name} {job.seed}")
     with _without_main():
         process.start()
     return _Running(job, process, time.monotonic())
+
+
+def _clear(job: Job) -> None:
+    """Make the folder of a run, and leave no result there of a run that is made again. Raises ``ApplyError``."""
+    file = job.files.result
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        hint = "Choose another folder with --output."
+        raise ApplyError(f"'{file}' cannot be written: {error.strerror}", hint=hint) from error
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ class Study:
     @property
     def label(self) -> str:
         """What tells it from other studies whose runs lie in the same place."""
-        return f"{Path(self.file).name}{' --quick' if self.quick else ''}"
+        return f"{Path(self.file).absolute()}{' --quick' if self.quick else ''}"
 
     @property
     def others(self) -> tuple[Arm, ...]:

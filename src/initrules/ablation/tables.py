@@ -119,7 +119,8 @@ def failure_lines(results: Results) -> Iterator[str]:
 
 def failure_text(record: Record) -> str:
     """One run without a result."""
-    message = printable(record.message.partition("\n")[0])
+    first, *more = record.message.split("\n")
+    message = printable(f"{first}. {more[0].strip()}" if len(more) == 1 else first)  # with the way out of a short one
     short = message if len(message) <= _MOST_WORDS else f"{message[:_MOST_WORDS]} …"
     return f"✗ {record.arm}, seed {record.seed}, {record.outcome.value}{': ' if short else ''}{short}"
 

@@ -106,6 +106,8 @@ def _show(results: Results, form: str) -> None:
     else:
         click.echo(tables.text(results))
     click.echo(f"{printable(str(results.folder / 'index.html'))} shows the curves; the tables are beside it")
+    if results.failed:
+        click.echo("what a run printed stands beside them, in runs/ARM/SEED.log")
 
 
 @contextlib.contextmanager
