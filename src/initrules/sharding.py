@@ -16,6 +16,11 @@ def is_sharded(tensor: torch.Tensor) -> bool:
     return hasattr(tensor, "placements")
 
 
+def is_divided(tensor: torch.Tensor) -> bool:
+    """Whether DeepSpeed's ZeRO-3 has taken the elements of a parameter away, and has not gathered them."""
+    return hasattr(tensor, "ds_shape") and not tensor.numel()
+
+
 def unknown_placement(tensor: Any) -> str | None:
     """The placement of a DTensor that holds no elements of the parameter, or None."""
     return next((str(one) for one in tensor.placements if not (one.is_replicate() or hasattr(one, "dim"))), None)

@@ -31,6 +31,7 @@ from initrules.errors import ModelError
 from initrules.expression import Value
 from initrules.hooked import stored_names
 from initrules.inventory import UNKNOWN_SHAPE, Columns, Facts, Inventory, Make, Module, TypeName, bent, shared
+from initrules.sharding import is_divided
 from initrules.stage import Stage
 from initrules.wrapped import chains, effective_shape, originals, wrap_name
 
@@ -329,6 +330,8 @@ def _reader(keys: tuple[str, ...]) -> _Reader:
 
 
 def _facts(module: nn.Module, local: str, tensor: torch.Tensor, buffer: bool, wraps: tuple[str, ...]) -> Facts:
+    if is_divided(tensor):
+        raise ModelError(f"DeepSpeed has divided the model: '{type(module).__name__}.{local}' is empty", hint=_GATHER)
     if wraps:
         shape = effective_shape(dict(chains(module))[local])
     else:
@@ -342,6 +345,9 @@ def _facts(module: nn.Module, local: str, tensor: torch.Tensor, buffer: bool, wr
         parametrized=wraps,
         placement=str(tensor.placements) if hasattr(tensor, "placements") else None,
     )
+
+
+_GATHER = "Plan and apply inside 'deepspeed.zero.GatheredParameters(list(model.parameters()), modifier_rank=0)'."
 
 
 def own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor, bool, tuple[str, ...]]]:
