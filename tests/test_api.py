@@ -87,7 +87,7 @@ def test_groups_for_an_optimizer(rules: Path) -> None:
     assert [(group["names"], group["lr"], group["weight_decay"]) for group in groups] == [
         (["weight"], 0.05, 0.01), (["bias"], 0.1, 0),
     ]  # fmt: skip
-    assert torch.optim.SGD([dict(group) for group in groups]).param_groups[0]["params"][0] is model.weight
+    assert torch.optim.SGD(groups).param_groups[0]["params"][0] is model.weight
 
 
 def test_variables(rules: Path) -> None:

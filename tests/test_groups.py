@@ -80,7 +80,7 @@ def test_all_that_trains_is_in_exactly_one_group(build: Callable[[], nn.Module])
     tensors = [id(tensor) for group in found for tensor in group["params"]]
     assert sorted(tensors) == sorted(id(parameter) for parameter in model.parameters())
     assert all(len(group["params"]) == len(group["names"]) for group in found)
-    torch.optim.SGD(found, lr=0.1)  # type: ignore[arg-type]
+    torch.optim.SGD(found, lr=0.1)
 
 
 def test_what_is_frozen_after_planning_is_left_out() -> None:
@@ -121,7 +121,7 @@ def test_a_real_training_step(name: str, blocks: str, late: str, frozen: str) ->
     text = LAYERWISE.replace("COUNT", f'count("**.{blocks}.*")').replace("BLOCKS", blocks)
     rules = initrules.from_text(text.replace("LATE", late).replace("FROZEN", frozen))
     groups = initrules.plan(model, rules).param_groups(lr=1e-3, weight_decay=0.1)
-    optimizer = torch.optim.AdamW(groups, eps=1e-30)  # type: ignore[arg-type]
+    optimizer = torch.optim.AdamW(groups, eps=1e-30)
     before = {one: tensor.detach().clone() for one, tensor in model.named_parameters()}
     model(example(name).example_inputs()).logsumexp(-1).square().mean().backward()
     optimizer.step()

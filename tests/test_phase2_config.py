@@ -62,7 +62,7 @@ def test_outputs_start_at_their_targets(strategy: Strategy, *, training: bool) -
 
 def test_every_parameter_learns_after_two_steps() -> None:
     made = started(init_strategy="full")
-    optimizer = torch.optim.SGD(made.plan.param_groups(lr=1e-2))  # type: ignore[arg-type]
+    optimizer = torch.optim.SGD(made.plan.param_groups(lr=1e-2))
     for _ in range(2):
         optimizer.zero_grad()
         for name, network in modules(made.networks).items():

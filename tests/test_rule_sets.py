@@ -443,7 +443,7 @@ rules:
     trainable = {id(p) for module in networks(root).values() for p in module.parameters() if p.requires_grad}
     assert len(grouped) == len(set(grouped))
     assert set(grouped) == trainable
-    torch.optim.Adam(groups)  # type: ignore[arg-type]
+    torch.optim.Adam(groups)
 
 
 def test_strategy_7_spectral_norm() -> None:

@@ -36,7 +36,7 @@ def train_phase2(config: Phase2Config, log: Log, initialise: Initialise | None =
     """
     started = create_phase2_networks(config, initialise)
     networks, schedule = started.networks, Schedule(config.warm_up, config.ramp)
-    optimizer = torch.optim.Adam(started.plan.param_groups(lr=config.lr), fused=True)  # type: ignore[arg-type]
+    optimizer = torch.optim.Adam(started.plan.param_groups(lr=config.lr), fused=True)
     trained = {name: owned(networks, name) for name in NETWORKS}
     log.outputs(**everywhere(networks))
     scores = []
