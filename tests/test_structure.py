@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from initrules import rules, structure
-from initrules.document import parse
+from initrules.document import MappingNode, parse
 from initrules.errors import RuleError
 from told import told
 
@@ -635,3 +635,13 @@ def test_an_unknown_key_spoils_nothing_beside_it() -> None:
         "unknown key 'abuot'": None,
         "the value of 'about' must be text, not '3'": root.get("about"),
     }
+
+
+def test_a_node_is_sound_when_nothing_below_it_is_broken() -> None:
+    root = parse("initrules: 1\nvars: {good: [1, 2], bad: [1, {}]}\n", "f.yaml")
+    broken = frozenset(id(node) for _, node in structure.problems(root) if node is not None)
+    variables = root.get("vars")
+    assert isinstance(variables, MappingNode)
+    assert not structure.is_sound(root, broken)
+    found = {key.text: structure.is_sound(node, broken) for key, node in variables.entries}
+    assert found == {"good": True, "bad": False}

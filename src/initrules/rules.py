@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from initrules import expression, selector, structure
@@ -140,7 +141,8 @@ class _Reader:
         self.tables = tables
         found = structure.problems(root, tables)
         self.problems: list[RuleError] = [problem for problem, _ in found]
-        self._broken = {id(node) for _, node in found if node is not None}
+        broken = frozenset(id(node) for _, node in found if node is not None)
+        self._sound = partial(structure.is_sound, broken=broken)
 
     def file(self) -> RuleFile:
         """What can be read of the file; ``problems`` has the rest."""
@@ -162,18 +164,6 @@ class _Reader:
         """Whether no name may be hidden by a problem: in a misspelt key, or in a section that is broken."""
         known = all(key.text in json_schema(self.tables)["properties"] for key, _ in self.root.entries)
         return known and all(self._is_sound(key) for key in ("extends", "vars", "sources"))
-
-    def _sound(self, node: Node) -> bool:
-        """Whether the schema found nothing wrong at or below a node."""
-        if id(node) in self._broken:
-            return False
-        match node:
-            case MappingNode(entries=entries):
-                return all(self._sound(value) for _, value in entries)
-            case SequenceNode(items=items):
-                return all(self._sound(item) for item in items)
-            case _:
-                return True
 
     def _is_sound(self, key: str) -> bool:
         node = self.root.get(key)

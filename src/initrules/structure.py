@@ -40,6 +40,19 @@ def departures(root: MappingNode, schema: Mapping[str, Any]) -> list[tuple[RuleE
     return found
 
 
+def is_sound(node: Node, broken: frozenset[int]) -> bool:
+    """Whether nothing is wrong at or below a node; ``broken``: the ids of the nodes that cannot be read on."""
+    if id(node) in broken:
+        return False
+    match node:
+        case MappingNode(entries=entries):
+            return all(is_sound(value, broken) for _, value in entries)
+        case SequenceNode(items=items):
+            return all(is_sound(item, broken) for item in items)
+        case _:
+            return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A node, the key above it, and whether it is an entry of a list under that key."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from initrules import structure
@@ -154,7 +155,8 @@ class _Reader:
         self.tables = tables
         found = structure.departures(root, file_schema(tables))
         self.problems: list[RuleError] = [problem for problem, _ in found]
-        self._broken = {id(node) for _, node in found if node is not None}
+        broken = frozenset(id(node) for _, node in found if node is not None)
+        self._sound = partial(structure.is_sound, broken=broken)
 
     def cases(self) -> Iterator[Case]:
         names: dict[str, Span] = {}
@@ -301,18 +303,6 @@ class _Reader:
         except RuleError as error:
             self.problems.extend(error.problems)
             return None
-
-    def _sound(self, node: Node) -> bool:
-        """Whether the schema found nothing wrong at or below a node, misspelt keys aside."""
-        if id(node) in self._broken:
-            return False
-        match node:
-            case MappingNode(entries=entries):
-                return all(self._sound(value) for _, value in entries)
-            case SequenceNode(items=items):
-                return all(self._sound(item) for item in items)
-            case _:
-                return True
 
 
 def _of_rule(node: MappingNode) -> OfRule:
