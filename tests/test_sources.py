@@ -77,6 +77,21 @@ def test_a_source_that_nothing_loads_from_is_not_opened() -> None:
     assert sources.read(ruleset.from_text(text)).catalogs == {}
 
 
+@pytest.mark.parametrize(("given", "files"), [
+    pytest.param(None, ("rules/w.pt",), id="as the rules name it"),
+    pytest.param({"old": "other.pt"}, ("other.pt",), id="another file"),
+    pytest.param({"old": WEIGHTS}, (), id="tensors at hand"),
+])  # fmt: skip
+def test_which_files_are_read(
+    folder: Path, given: dict[str, Any] | None, files: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they are there or not; a source that nothing loads from is none of them."""
+    monkeypatch.chdir(folder)
+    text = RULES.replace("SOURCE", "{file: w.pt}, idle: {file: idle.pt}")
+    Path("rules/r.yaml").write_text(text, encoding="utf-8")
+    assert sources.files(ruleset.load("rules/r.yaml"), given) == files
+
+
 def test_folders_can_be_allowed(folder: Path) -> None:
     torch.save(WEIGHTS, folder / "w.pt")
     assert opened(folder, "{file: ../w.pt}", allow=(folder,)).catalogs == {"old": CATALOG}

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from commands import PPO, run
 
@@ -91,6 +93,30 @@ def test_what_is_extended_is_watched_too(folder: Path) -> None:
         watched.until(lambda text: "normal std=0.7" in text, watched.out)
         assert "watching a.yaml, b.yaml; Ctrl-C ends it\n" in watched.err.read_text(encoding="utf-8")
         assert "there is no file 'a.yaml'" in watched.err.read_text(encoding="utf-8")
+    finally:
+        watched.process.kill()
+        watched.process.wait()
+
+
+LOADED = """initrules: 1
+sources: {old: {file: old.safetensors}}
+rules: [{rule: all, select: actor.0, set: {weight: {load: {source: old}}}}]
+"""
+
+
+def test_checkpoints_are_watched_from_before_they_are_there(folder: Path) -> None:
+    (folder / "a.yaml").write_text(LOADED, encoding="utf-8")
+    watched = Watched(folder, "a.yaml")
+    try:
+        watched.rounds(1)
+        save_file({"actor.0.bias": torch.zeros(64)}, folder / "old.safetensors")
+        watched.rounds(2)
+        save_file({"actor.0.weight": torch.zeros(64, 11)}, folder / "old.safetensors")
+        watched.rounds(3)
+        said, shown = watched.err.read_text(encoding="utf-8"), watched.out.read_text(encoding="utf-8")
+        assert said.count("watching a.yaml, old.safetensors; Ctrl-C ends it\n") == 3
+        assert "the source 'old' has no file 'old.safetensors'" in said
+        assert "load source=old" in shown, shown
     finally:
         watched.process.kill()
         watched.process.wait()

@@ -72,6 +72,12 @@ def read(rules: RuleSet, given: Mapping[str, Any] | None = None) -> Sources:
     return Sources(tensors)
 
 
+def files(rules: RuleSet, given: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """The file of every checkpoint that some rule loads from, whether it is there or not; see ``read``."""
+    chosen = {name: (given or {}).get(name, _path(rules.sources[name])) for name in sorted(_used(rules))}
+    return tuple(str(file) for file in chosen.values() if not isinstance(file, Mapping))
+
+
 def state_dict(file: str, key: str | None = None) -> Tensors:
     """The tensors of a .safetensors file, or of what ``torch.save`` wrote; ``key``: below this entry only.
 
@@ -96,9 +102,13 @@ def _used(rules: RuleSet) -> set[str]:
     return {source for source in given if isinstance(source, str) and source in rules.sources}
 
 
-def _located(source: CheckpointSource, rules: RuleSet) -> Path:
+def _path(source: CheckpointSource) -> Path:
     origin = source.span.file
-    path = Path(source.file) if origin.startswith(PREFIX) else Path(origin).parent / source.file
+    return Path(source.file) if origin.startswith(PREFIX) else Path(origin).parent / source.file
+
+
+def _located(source: CheckpointSource, rules: RuleSet) -> Path:
+    path = _path(source)
     allowed = [Path(folder) for folder in rules.folders] or [Path.cwd()]
     if not any(path.resolve().is_relative_to(folder) for folder in allowed):
         raise SourceError(

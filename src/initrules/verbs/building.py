@@ -76,6 +76,15 @@ def sources_of(rules: RuleSet, options: dict[str, Any]) -> Sources:
     return read(rules, options["sources"])
 
 
+def checkpoints_of(rules: RuleSet, options: dict[str, Any]) -> tuple[str, ...]:
+    """The files of these checkpoints; torch is needed only where there are any."""
+    if not rules.sources:
+        return ()
+    from initrules.sources import files  # noqa: PLC0415
+
+    return files(rules, options["sources"])
+
+
 def plan_of(rules: RuleSet, inventory: Inventory, options: dict[str, Any]) -> PlanData:
     """The plan for an inventory; torch is needed only where the rules load from checkpoints, or need a run."""
     from initrules import planning  # noqa: PLC0415

@@ -16,6 +16,7 @@ from initrules.verbs.building import (
     DRIFTED,
     FINDINGS,
     FINE,
+    checkpoints_of,
     exit_code,
     inventory_of,
     is_saved,
@@ -46,7 +47,12 @@ _MOST_DRIFT = 20
 @click.option(
     "--draw", type=SEED, metavar="SEED", help="With '--format html': show what apply would write, as histograms."
 )
-@click.option("--watch", "again", is_flag=True, help="Show it again each time a rule file is saved; Ctrl-C ends it.")
+@click.option(
+    "--watch",
+    "again",
+    is_flag=True,
+    help="Show it again each time a file that it is made from is saved; Ctrl-C ends it.",
+)
 @FAIL_ON
 def plan(
     rules: tuple[str, ...], form: str, fail_on: str, *, only_differences: bool, again: bool, **options: Any
@@ -59,15 +65,16 @@ def plan(
         raise click.UsageError("'--only-differences' is for several RULES beside one another, as table, json or md.")
     model = functools.cache(lambda: inventory_of(options))
 
-    def render() -> list[PlanData]:
+    def render(read: set[str]) -> list[PlanData]:
         loaded = [rules_of(name, options) for name in rules]
+        read.update(file for one in loaded for file in (*one.files, *checkpoints_of(one, options)))
         plans = [plan_of(one, model(), options) for one in loaded]
         _show(rules, plans, form, fail_on, only_differences=only_differences, **options)
         return plans
 
     if again:
         return watching.watch(rules, render)
-    return exit_code([finding for one in render() for finding in one.findings], fail_on)
+    return exit_code([finding for one in render(set()) for finding in one.findings], fail_on)
 
 
 def _show(

@@ -1,11 +1,10 @@
-"""Show plans again each time a rule file is saved: ``plan --watch``."""
+"""Show plans again each time a rule file or a checkpoint is saved: ``plan --watch``."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -13,16 +12,13 @@ from rich.console import Console
 from initrules.errors import RuleError, printable
 from initrules.verbs.building import FINE, complain
 
-if TYPE_CHECKING:
-    from initrules.planning import PlanData
-
 _PAUSE = 0.05  # seconds between two looks at the files
 
 _Stamps = dict[str, tuple[int, int, int] | None]
 
 
-def watch(names: Sequence[str], render: Callable[[], Sequence[PlanData]]) -> int:
-    """Call ``render`` now and after each change of a file that its plans were made from, until Ctrl-C.
+def watch(names: Sequence[str], render: Callable[[set[str]], object]) -> int:
+    """Call ``render`` now and after each change of a file that it adds to the set that it gets, until Ctrl-C.
 
     A file that cannot be read is complained about, and looked at again when it changes. The model
     is not built again: ``render`` keeps it.
@@ -38,16 +34,18 @@ def watch(names: Sequence[str], render: Callable[[], Sequence[PlanData]]) -> int
         return FINE
 
 
-def _rendered(names: Sequence[str], render: Callable[[], Sequence[PlanData]], before: Iterable[str]) -> set[str]:
+def _rendered(names: Sequence[str], render: Callable[[set[str]], object], before: Iterable[str]) -> set[str]:
     """Every file that matters now: after an error those from before and those that it names."""
     console = Console()
     if console.is_terminal:
         console.clear()
+    read = set(names)
     try:
-        return {*names, *(file for plan in render() for file in plan.rules.files)}
+        render(read)
     except RuleError as error:
         complain(error)
-        return {*before, *(problem.span.file for problem in error.problems if problem.span)}
+        return {*before, *read, *(problem.span.file for problem in error.problems if problem.span)}
+    return read
 
 
 def _wait(files: Iterable[str], seen: _Stamps) -> None:
