@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initrules.errors import Finding, RuleError, Severity
+from initrules.verbs.options import NOT_BUILT, OF_THE_MODEL, refuse
 
 if TYPE_CHECKING:
     from initrules.inventory import Inventory
@@ -46,9 +47,16 @@ def seed_all(seed: int) -> None:
 
 
 def inventory_of(options: dict[str, Any]) -> Inventory:
-    """What the model is made of: from a file, or from the model itself, without a run."""
+    """What the only model is made of; see ``one_inventory``. Raises ``UsageError`` where options do not go together."""
     if options.get("inventory") and options["model"]:
         raise click.UsageError("'--model' and '--inventory' exclude each other.")
+    if options.get("inventory"):
+        refuse(NOT_BUILT, *OF_THE_MODEL)
+    return one_inventory(options)
+
+
+def one_inventory(options: dict[str, Any]) -> Inventory:
+    """What a model is made of: from a file, or from the model itself, without a run."""
     if options.get("inventory"):
         from initrules import recording  # noqa: PLC0415
 

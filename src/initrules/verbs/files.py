@@ -37,6 +37,8 @@ def show(file: str, parameter: str | None, form: str) -> int:
         return FINE
     plan = restored.restored(saved.loads(text, file), file)
     if parameter is not None:
+        if form == "md":
+            raise click.UsageError("'--format md' shows a whole plan: leave PARAMETER out, or the format.")
         click.echo(report.explain_text(plan, parameter))
     elif form == "md":
         click.echo(report.plan_markdown(plan))

@@ -20,7 +20,8 @@ from initrules.presets import PREFIX
 from initrules.ruleset import RuleSet
 from initrules.several import Planned, combined
 from initrules.silence import Silenced, silence
-from initrules.verbs.building import inventory_of, plan_of, rules_of
+from initrules.verbs.building import one_inventory, plan_of, rules_of
+from initrules.verbs.options import NOT_BUILT, OF_THE_MODEL, refuse
 
 if TYPE_CHECKING:
     from initrules.inventory import Inventory
@@ -39,7 +40,11 @@ class Checked:
 def inventories(options: dict[str, Any]) -> tuple[tuple[str, Inventory], ...]:
     """Every model and inventory that is named, by that name."""
     names = (*options["model"], *options["inventory"])
-    return tuple((name, inventory_of(_alone(name, options))) for name in names)
+    if not names:
+        refuse("without a model: add '--model' or '--inventory'.", *OF_THE_MODEL, "sources")
+    elif not options["model"]:
+        refuse(NOT_BUILT, *OF_THE_MODEL)
+    return tuple((name, one_inventory(_alone(name, options))) for name in names)
 
 
 def _alone(name: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from initrules.presets import PREFIX
 from initrules.report import comparison
 from initrules.verbs import pages
 from initrules.verbs.building import FINE, inventory_of, is_saved, model_of, plan_of, rules_of, saved_plan
-from initrules.verbs.options import model_options, pairs
+from initrules.verbs.options import OF_THE_MODEL, model_options, pairs, refuse
 from initrules.verbs.showing import screen
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@model_options(required=True, device="meta")
+@model_options(required=True, device="meta", loads=False)
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Default: standard output.")
 def record(output: str | None, **options: Any) -> int:
     """Write what the model is made of to a file, for '--inventory' and for diffs of models.
@@ -64,6 +64,11 @@ def diff(versions: tuple[str, ...], form: str, **options: Any) -> int:
     """
     if len(versions) < 2:
         raise click.UsageError("Name two or more versions of the rules.")
+    plans = [name for name in versions if is_saved(name)]
+    if plans:
+        refuse(f"to '{plans[0]}': a saved plan stays as it is; name the rule file instead.", "variables")
+    if len(plans) == len(versions):
+        refuse("here: saved plans need no model.", "model", "inventory", *OF_THE_MODEL, "sources", "allow")
     model = functools.cache(lambda: inventory_of(options))
     found = difference.changes([_version(name, model, options) for name in versions])
     if form == "json":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from initrules.document import resolve
 from initrules.errors import Severity
@@ -56,12 +57,29 @@ def _rule_changes(command: F) -> F:
     return command
 
 
+_INPUTS = click.option(
+    "--inputs", metavar="MODULE:FUNCTION",
+    help="What it is run on where that is asked for; else the function 'example_inputs' beside the factory.",
+)  # fmt: skip
+_SOURCES = click.option(
+    "--source", "sources", multiple=True, callback=files, metavar="NAME=FILE",
+    help="Another file for a checkpoint under 'sources'; repeatable.",
+)  # fmt: skip
+
+
 def model_options(
-    *, required: bool, device: str, recorded: bool = False, several: bool = False, runs: bool = True
+    *,
+    required: bool,
+    device: str,
+    recorded: bool = False,
+    several: bool = False,
+    runs: bool = True,
+    loads: bool = True,
 ) -> Callable[[F], F]:
     """The model and what it is built from.
 
-    ``recorded``: an inventory file will do; ``several``: or many of them; ``runs``: it may be run.
+    ``recorded``: an inventory file will do; ``several``: or many of them; ``runs``: it may be run;
+    ``loads``: rules may load into it.
     """
     again = "; repeatable" if several else ""
 
@@ -73,21 +91,15 @@ def model_options(
             multiple=several,
             help=f"What 'record' wrote, instead of a model: needs neither torch nor your code{again}.",
         )
-        inputs = click.option(
-            "--inputs",
-            metavar="MODULE:FUNCTION",
-            help="What it is run on where that is asked for; else the function 'example_inputs' beside the factory.",
-        )
         options = (
             click.option("--model", required=required and not recorded, metavar="MODULE:FUNCTION", multiple=several,
                          help=f"'package.module:factory' or 'path/to/file.py:factory'{again}."),
             *((inventory,) if recorded else ()),
             click.option("--arg", "arguments", multiple=True, callback=pairs, metavar="NAME=VALUE",
                          help="An argument for the factory; repeatable."),
-            click.option("--source", "sources", multiple=True, callback=files, metavar="NAME=FILE",
-                         help="Another file for a checkpoint under 'sources'; repeatable."),
+            *((_SOURCES,) if loads else ()),
             click.option("--device", default=device, show_default=True, help="Where the model is built."),
-            *((inputs,) if runs else ()),
+            *((_INPUTS,) if runs else ()),
         )  # fmt: skip
         for option in reversed(options):
             command = option(command)
@@ -96,6 +108,17 @@ def model_options(
     return decorate
 
 
+def refuse(when: str, *names: str) -> None:
+    """Refuse options on the command line that would do nothing; ``when``: why, and the way out."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name) if option.name in names else None
+        if source is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"'{max(option.opts, key=len)}' does nothing {when}")
+
+
+OF_THE_MODEL = ("arguments", "device", "inputs")  # what says how a model is built and run
+NOT_BUILT = "beside '--inventory': no model is built; name it with '--model' instead, or leave the option out."
 SEED = click.IntRange(0, 2**64 - 1)
 FAIL_ON = click.option(
     "--fail-on", type=click.Choice([severity.value for severity in Severity]), default="error", show_default=True,

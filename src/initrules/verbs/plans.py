@@ -28,7 +28,7 @@ from initrules.verbs.building import (
     sources_of,
     surveyed,
 )
-from initrules.verbs.options import FAIL_ON, SEED, formats, model_options, rule_options, several_rule_options
+from initrules.verbs.options import FAIL_ON, SEED, formats, model_options, refuse, rule_options, several_rule_options
 from initrules.verbs.showing import show
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def plan(
         return plans
 
     if again:
+        if form not in {"github", "sarif"}:
+            refuse("with '--watch', which ends with code 0.", "fail_on")
         return watching.watch(rules, render)
     return exit_code([finding for one in render(set()) for finding in one.findings], fail_on)
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from initrules.verbs.building import FINE, inventory_of, plan_of, rules_of
-from initrules.verbs.options import model_options, rule_options
+from initrules.verbs.options import model_options, refuse, rule_options
 
 
 @click.command()
@@ -29,6 +29,8 @@ def explain(
         raise click.UsageError("Name a PARAMETER, or a module with '--module PATH'.")
     if module is not None and rule is not None:
         raise click.UsageError("'--why-not' asks about a PARAMETER, not about a module.")
+    if module is not None or rule is not None:
+        refuse("beside '--module' and '--why-not', which leave no line out.", "whole")
     planned = plan_of(rules_of(rules, options), inventory_of(options), options)
     console = Console()
     if module is not None:

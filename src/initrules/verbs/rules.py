@@ -13,7 +13,7 @@ import click
 
 from initrules.errors import ApplyError, Finding, Problems, RuleError, Severity, printable
 from initrules.verbs.building import FINE, exit_code, model_of
-from initrules.verbs.options import FAIL_ON, formats, model_options, several_rule_options
+from initrules.verbs.options import FAIL_ON, OF_THE_MODEL, formats, model_options, refuse, several_rule_options
 
 if TYPE_CHECKING:
     from initrules.inventory import Inventory
@@ -36,6 +36,8 @@ def lint(rules: tuple[str, ...], form: str, fail_on: str, *, skip_others: bool, 
     """Check rule files by themselves, or against models: a rule is dead only where it is dead in all of them."""
     from initrules.verbs import linting  # noqa: PLC0415
 
+    if form != "table":
+        refuse(f"with '--format {form}': only tables show what is silenced.", "silenced")
     chosen = [name for name in rules if not (skip_others and _is_other(name))]
     looked_at = _Looked([], [], [], [])
     known = linting.inventories(options) if chosen else ()
@@ -160,7 +162,7 @@ def actions(name: str | None) -> int:
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
-@model_options(required=False, device="meta", runs=False)
+@model_options(required=False, device="meta", runs=False, loads=False)
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def new(file: str, *, force: bool, **options: Any) -> int:
     """Write a first rule file, with a default for each kind of layer of the model."""
@@ -171,6 +173,8 @@ def new(file: str, *, force: bool, **options: Any) -> int:
         from initrules.survey import survey  # noqa: PLC0415
 
         inventory = survey(model_of(options))
+    else:
+        refuse("without '--model'.", *OF_THE_MODEL)
     target = Path(file)
     if target.exists() and not force:
         raise ApplyError(f"'{file}' exists", hint="Choose another name, or add --force.")

@@ -9,7 +9,7 @@ import click
 
 from initrules.errors import ModelError
 from initrules.verbs.building import FINDINGS, FINE, model_of, rules_of, seed_all, sources_of, surveyed
-from initrules.verbs.options import SEED, formats, model_options, optional_rule_options
+from initrules.verbs.options import SEED, formats, model_options, optional_rule_options, refuse
 from initrules.verbs.showing import text_width
 
 
@@ -38,6 +38,10 @@ def signal(
     from initrules.observing import observe  # noqa: PLC0415
     from initrules.signals import signals  # noqa: PLC0415
 
+    if rules is None:
+        refuse("without RULES: the model is run as its factory leaves it.", "variables", "allow", "sources")
+    if gains and form == "table" and picture is None:
+        refuse("with '--gains', for which the model is run in eval mode.", "mode")
     seed_all(seed)
     model = model_of(options)
     if rules is not None and not _applied(model, rules, options, seed):

@@ -13,6 +13,7 @@ from initrules.errors import ApplyError, ModelError, printable
 from initrules.pattern import name_pattern
 from initrules.source import Span
 from initrules.verbs.building import CANNOT_RUN, FINDINGS, FINE
+from initrules.verbs.options import refuse
 
 if TYPE_CHECKING:
     from initrules.ruletest.running import FileResult
@@ -35,6 +36,8 @@ def test(
     """Check what test files expect of rule files; without arguments all *.initrules-test.yaml below this folder."""
     from initrules.ruletest import running  # noqa: PLC0415
 
+    if form != "table" and output is None:
+        refuse(f"with '--format {form}', which shows all; with '--output FILE' the table is shown too.", "verbose")
     patterns = [name_pattern(glob, Span("--case", 1, 1)) for glob in chosen]
 
     def wanted(name: str) -> bool:

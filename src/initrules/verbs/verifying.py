@@ -11,7 +11,7 @@ import click
 
 from initrules.errors import Severity, printable
 from initrules.verbs.building import FINDINGS, FINE, model_of, rules_of, seed_all, sources_of, surveyed
-from initrules.verbs.options import FAIL_ON, SEED, formats, model_options, rule_options
+from initrules.verbs.options import FAIL_ON, SEED, formats, model_options, refuse, rule_options
 from initrules.verdict import Problem
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def verify(
 
     if write and weights is not None:
         raise click.UsageError("'--apply' and '--weights' exclude each other.")
+    if weights is None:
+        refuse("without '--weights FILE'.", "key")
     loaded = rules_of(rules, options)
     seed_all(seed or 0)
     model = model_of(options)
