@@ -43,11 +43,29 @@ def test_long_lists_are_cut_and_counted() -> None:
     assert lines[46] == "not testable: others, for 2 more reasons; --format json has all"
 
 
+def test_what_a_remark_sums_up_is_cut_short() -> None:
+    """Other problems are all told; a warning about a value is none of those that are alike."""
+    tie = Problem("b", "tie", "is no longer one tensor with 'a'")
+    found = replace(FINE, problems=(WRONG, tie, WRONG, WRONG, WRONG, ODD), remark="it was not applied\n  Apply it.")
+    line = "error r.yaml:3:7: 'fc.weight' has std 2, the rule gives 1 (p = 3e-09) [spread]"
+    assert verdict_text(found).split("\n") == [
+        "error it was not applied",
+        "  Apply it.",
+        line,
+        line,
+        line,
+        "and 1 more like these; --format json has all",
+        "error 'b' is no longer one tensor with 'a' [tie]",
+        "warning 'fc.bias' has mean 1, the rule gives 0 (p < 1e-99) [mean]",
+        "4 recomputed with seed 3 of 4 tensors; 1 expectation checked: 5 errors, 1 warning",
+    ]
+
+
 def test_json() -> None:
     assert verdict_json(VERDICT) == VERDICT.to_dict() == {
         "initrules-verification": 1, "ok": False, "seed": None, "tensors": 9, "recomputed": 2, "tested": 3, "left": 1,
         "untested": {"a": "too few", "b": "too few", "c\n": "other"}, "tests": 12,
-        "expectations": 0, "expectations_skipped": 0,
+        "expectations": 0, "expectations_skipped": 0, "remark": None,
         "problems": [
             {"subject": "fc.weight", "check": "spread", "severity": "error", "message": "has std 2, the rule gives 1",
              "rule": "r", "place": "r.yaml:3:7", "probability": 3.2e-9},

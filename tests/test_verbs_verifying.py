@@ -81,6 +81,22 @@ def test_the_model_as_its_factory_leaves_it(run: Run) -> None:
     assert lines[-1].startswith("1 recomputed, 1 tested (3 tests) of 2 tensors; 1 expectation checked: ")
 
 
+def test_a_plan_that_was_not_applied_is_told_in_one_line(run: Run) -> None:
+    rules = str(ROOT / "rules" / "ppo.yaml")
+    found = run("verify", rules, "--model", PPO)
+    lines = found.out.splitlines()
+    assert (found.code, len(lines)) == (1, 7)
+    assert lines[0] == (
+        "error the plan was not applied to this model, or the model was changed afterwards: 12 of 12 parameters that "
+        "can be checked are not as it has them"
+    )
+    assert lines[1:2] == [
+        "  Apply it (plan.apply_(), 'verify --apply'), or look at what 'apply' wrote ('verify --weights FILE').",
+    ]
+    assert lines[5] == "and 9 more like these; --format json has all"
+    assert len(json.loads(run("verify", rules, "--model", PPO, "--format", "json").out)["problems"]) == 12
+
+
 def test_another_seed_and_json(run: Run) -> None:
     run("apply", "r.yaml", "--model", "m.py:build", "--seed", "5", "-o", "w.safetensors")
     found = run(

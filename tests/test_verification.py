@@ -362,6 +362,14 @@ def test_loads_are_compared() -> None:
     assert Sources({}).catalogs == {}
 
 
+@pytest.mark.parametrize("seed", [pytest.param(7, id="recomputed"), pytest.param(None, id="tested")])
+def test_progress_is_told_of_every_parameter_that_the_plan_writes(seed: int | None) -> None:
+    model, plan = initialised()
+    steps: list[None] = []
+    assert verify(model, plan, seed=seed, on_row=lambda: steps.append(None)).ok
+    assert len(steps) == 15
+
+
 # Correct models
 
 

@@ -35,7 +35,8 @@ class Verification:
     ``parameters``: how many the plan has, buffers included; ``recomputed``: those whose values were computed again
     and compared; ``tested``: those whose distribution was tested; ``left``: those that the plan leaves as they are;
     ``untested``: the others with the reason why; ``tests``: how many probabilities share the budget; ``expected``:
-    how many expectations were checked; ``skipped``: how many were not, for want of inputs.
+    how many expectations were checked; ``skipped``: how many were not, for want of inputs; ``remark``: what nearly
+    all problems have in common.
     """
 
     seed: int | None
@@ -48,6 +49,7 @@ class Verification:
     expected: int
     skipped: int
     problems: tuple[Problem, ...]
+    remark: str | None = None
 
     @property
     def ok(self) -> bool:

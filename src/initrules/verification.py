@@ -6,13 +6,13 @@ statistically, all tests of a model under one budget. The model is not changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from initrules import expectations, standing, tails
+from initrules import expectations, standing, tails, unapplied
 from initrules.actions import chain
 from initrules.apply import values
 from initrules.comparing import compare
@@ -43,19 +43,25 @@ def verify(
     sources: Sources = NO_SOURCES,
     inputs: Any = None,
     before: Mapping[str, str] | None = None,
+    on_row: Callable[[], None] | None = None,
 ) -> Verification:
     """Check ``model`` against its plan.
 
     ``seed``: that of ``apply_``; None where another program initialised the model. ``inputs``: example inputs, on
     which the expectations of the rules are checked. ``before``: digests of the model before it was initialised.
-    In a process group all ranks must call this together.
+    ``on_row`` is called after each parameter that was compared or looked at. In a process group all ranks must
+    call this together.
     """
-    checker = _Checker(model, planned, seed, sources, before or {})
+    checker = _Checker(model, planned, seed, sources, before or {}, on_row or _nothing)
     with torch.inference_mode(mode=False), torch.no_grad():
         checker.run()
     if inputs is not None:
         checker.problems += expectations.check(model, planned, inputs)
     return checker.verdict(ran=inputs is not None)
+
+
+def _nothing() -> None:
+    """Report no progress."""
 
 
 def _reach(tensor: torch.Tensor) -> float:
@@ -64,15 +70,19 @@ def _reach(tensor: torch.Tensor) -> float:
 
 class _Checker:
     def __init__(
-        self, model: Any, planned: PlanData, seed: int | None, sources: Sources, before: Mapping[str, str]
-    ) -> None:
+        self, model: Any, planned: PlanData, seed: int | None, sources: Sources, before: Mapping[str, str],
+        on_row: Callable[[], None],
+    ) -> None:  # fmt: skip
         self.model = model
         self.planned = planned
         self.seed = seed if planned.rules.stream == "keyed" else None
         self.sources = sources
+        self.on_row = on_row
         self.places: Mapping[str, Place] = places_of(model)
         self.problems: list[Problem] = []
         self.untested: dict[str, str] = {}
+        self.sound: list[Row] = []
+        self.fitting: set[str] = set()  # what differs from the values of the seed, and looks as the rules have it
         self.recomputed = self.tested = self.left = self.tests = 0
         now = digests(model) if before else {}
         self.never = frozenset(path for path, digest in before.items() if now.get(path) == digest)
@@ -87,11 +97,11 @@ class _Checker:
         broken |= {problem.subject for problem in found if problem.check in {"finite", "unchanged"}}
         written_rows = [row for row in rows if row.value is not None and row.value.writes]
         self.left = len(rows) - len(written_rows)
-        sound = [row for row in written_rows if row.path not in broken]
-        exact = [row for row in sound if self._is_recomputed(row)]
+        self.sound = [row for row in written_rows if row.path not in broken]
+        exact = [row for row in self.sound if self._is_recomputed(row)]
         self._compare(exact)
         done = {row.path for row in exact}
-        self._test([row for row in sound if row.path not in done])
+        self._test([row for row in self.sound if row.path not in done])
         self._across_ranks()
 
     def _is_recomputed(self, row: Row) -> bool:
@@ -102,6 +112,7 @@ class _Checker:
     def _compare(self, rows: list[Row]) -> None:
         seed = self.seed or 0
         for row, found in compare(self.places, self.planned, rows, seed, self.sources):
+            self.on_row()
             if isinstance(found, Exception):
                 self._leave(row, f"its value cannot be computed again: {found}")
                 continue
@@ -122,6 +133,7 @@ class _Checker:
             return f"{said}{self._remark(row)}"
         odd = next((p for p in tests.judge()[0] if p.severity is Severity.ERROR), None)
         if odd is None and row.path not in self.never:
+            self.fitting.add(row.path)
             return f"{said}; they fit the rule, so that another seed may have drawn them"
         if odd is None:
             return f"{said}{self._remark(row)}"
@@ -130,6 +142,7 @@ class _Checker:
     def _test(self, rows: list[Row]) -> None:
         tests, heads = Tests(), dict[tuple[int, bytes], str]()
         for row in rows:
+            self.on_row()
             try:
                 tests.add(row, self._seen(row))
             except Untestable as reason:
@@ -222,7 +235,10 @@ class _Checker:
         order = {row.path: position for position, row in enumerate(self.planned.rows)}
         ranked = sorted(self.problems, key=lambda p: (p.severity.rank, order.get(p.subject, len(order))))
         expected = len(self.planned.rules.expect)
+        checked = [row for row in self.sound if row.path not in self.untested]
+        said = unapplied.remark(checked, ranked, frozenset(self.fitting), self.seed)
         return Verification(
             self.seed, len(self.planned.rows), self.recomputed, self.tested, self.left,
-            tuple(self.untested.items()), self.tests, expected if ran else 0, 0 if ran else expected, tuple(ranked),
+            tuple(self.untested.items()), self.tests, expected if ran else 0, 0 if ran else expected,
+            tuple(ranked), said,
         )  # fmt: skip

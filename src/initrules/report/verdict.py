@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from initrules.errors import Severity, printable
@@ -13,14 +13,28 @@ if TYPE_CHECKING:
 VERDICT_VERSION = 1
 MOST = 40  # problems that are shown; JSON has all
 MOST_UNTESTED = 5
+MOST_ALIKE = 3  # of those that a remark sums up
+_OF_VALUES = frozenset({"value", "spread", "mean", "shape", "range", "orthogonality", "unchanged"})
 
 
 def verdict_text(verdict: Verification) -> str:
     """One line for each problem, with its place; then what was checked and what could not be."""
-    lines = [_line(problem) for problem in verdict.problems[:MOST]]
-    if len(verdict.problems) > MOST:
-        lines.append(f"and {len(verdict.problems) - MOST} more problems; --format json has all")
+    alike = [problem for problem in verdict.problems if verdict.remark and is_of_values(problem)]
+    others = [problem for problem in verdict.problems if not (verdict.remark and is_of_values(problem))]
+    lines = [f"error {verdict.remark}"] if verdict.remark else []
+    lines += [*_listed(alike, MOST_ALIKE, "more like these"), *_listed(others, MOST, "more problems")]
     return "\n".join([*lines, *_untested(verdict), _summary(verdict)])
+
+
+def is_of_values(problem: Problem) -> bool:
+    """Whether it is an error about values that a rule gives."""
+    return problem.severity is Severity.ERROR and problem.check in _OF_VALUES
+
+
+def _listed(problems: Sequence[Problem], most: int, rest: str) -> Iterator[str]:
+    yield from map(_line, problems[:most])
+    if len(problems) > most:
+        yield f"and {len(problems) - most} {rest}; --format json has all"
 
 
 def _line(problem: Problem) -> str:
@@ -82,6 +96,7 @@ def verdict_json(verdict: Verification) -> dict[str, Any]:
         "tests": verdict.tests,
         "expectations": verdict.expected,
         "expectations_skipped": verdict.skipped,
+        "remark": verdict.remark,
         "problems": [_problem(problem) for problem in verdict.problems],
     }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initrules.errors import Severity, printable
-from initrules.verbs.building import FINDINGS, FINE, model_of, rules_of, seed_all, sources_of, surveyed
+from initrules.verbs.building import FINDINGS, FINE, model_of, progress, rules_of, seed_all, sources_of, surveyed
 from initrules.verbs.options import FAIL_ON, SEED, formats, model_options, refuse, rule_options
 from initrules.verdict import Problem
 
@@ -63,16 +63,15 @@ def verify(
         from initrules.apply import apply_  # noqa: PLC0415
 
         seed = seed or 0
-        apply_(model, planned, seed=seed, sources=sources)
+        with progress("writing", planned) as advance:
+            apply_(model, planned, seed=seed, sources=sources, on_row=advance)
     elif weights is not None:
         before, seed, problems = _loaded(model, planned, weights, key, seed)
     inputs = example_inputs(options["inputs"], options["model"]) if loaded.expect else None
-    found = check(model, planned, seed=seed, sources=sources, inputs=inputs, before=before)
+    with progress("verifying", planned) as advance:
+        found = check(model, planned, seed=seed, sources=sources, inputs=inputs, before=before, on_row=advance)
     found = replace(found, problems=(*problems, *found.problems))
-    if form == "json":
-        click.echo(json.dumps(report.verdict_json(found), indent=1))
-    else:
-        click.echo(report.verdict_text(found))
+    click.echo(json.dumps(report.verdict_json(found), indent=1) if form == "json" else report.verdict_text(found))
     limit = Severity(fail_on).rank
     return FINDINGS if any(problem.severity.rank <= limit for problem in found.problems) else FINE
 
