@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import initrules
 from initrules.errors import ApplyError
 from support import isolation
+from training_ranks import on_two_ranks
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of what Lightning imports
@@ -81,11 +82,13 @@ def data() -> Any:
     return DataLoader(TensorDataset(drawn, drawn.sum(1, keepdim=True)), batch_size=4)
 
 
-def fit(module: Fit, *callbacks: Any, folder: Path, steps: int = 3, logger: Any = False, resume: Any = None) -> Trainer:
+def fit(
+    module: Fit, *callbacks: Any, folder: Path, steps: int = 3, logger: Any = False, resume: Any = None, **given: Any
+) -> Trainer:
     trainer = Trainer(
         max_steps=steps, callbacks=list(callbacks), logger=logger, default_root_dir=str(folder), accelerator="cpu",
-        devices=1, enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
-        barebones=False, log_every_n_steps=1,
+        enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+        barebones=False, log_every_n_steps=1, **{"devices": 1, **given},
     )  # fmt: skip
     trainer.fit(module, data(), ckpt_path=resume)
     return trainer
@@ -167,3 +170,8 @@ def test_tensorboard_gets_the_plan(log: bool, tmp_path: Path) -> None:
     fit(Fit(), InitCallback(RULES, part="net", log=log), folder=tmp_path, logger=logger)
     tags = ["init/all/0.bias", "init/all/0.weight", "init/all/1.bias", "init/all/1.weight"]
     assert sorted(events(tmp_path).Tags()["histograms"]) == (tags if log else [])
+
+
+def test_two_ranks_begin_and_go_on_alike(tmp_path: Path) -> None:
+    """Under DDP over gloo, as torchrun starts it."""
+    assert on_two_ranks("lightning", tmp_path) == [{"Fit": [], "Late": []}] * 2

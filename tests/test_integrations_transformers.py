@@ -17,6 +17,7 @@ from initrules.errors import ApplyError
 from initrules.integrations.transformers import InitCallback
 from support import isolation
 from test_integrations_tracking import events
+from training_ranks import on_two_ranks
 
 RULES = initrules.from_text("""initrules: 1
 vars: {std: 0.1}
@@ -112,3 +113,8 @@ def test_parametrized_weights_are_trained_or_refused(tmp_path: Path) -> None:
     with pytest.raises(ApplyError) as caught:
         late.train()
     assert str(caught.value).splitlines()[-1] == "  Call initrules.apply_ in 'model_init' instead."
+
+
+def test_two_ranks_begin_and_go_on_alike(tmp_path: Path) -> None:
+    """Under DDP over gloo, as torchrun starts it."""
+    assert on_two_ranks("transformers", tmp_path) == [{"model": [], "model_init": []}] * 2
