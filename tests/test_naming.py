@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from initrules import ruleset
+from initrules.actions.fixed import Zeros
+from initrules.actions.table import BUILTIN
 from initrules.errors import RuleError
 from told import told
 
@@ -246,3 +248,20 @@ def test_a_capture_of_another_rule_is_pointed_at() -> None:
 )  # fmt: skip
 def test_what_is_known(text: str) -> None:
     ruleset.from_text(f"initrules: 1\n{text}\n", "f.yaml")
+
+
+@pytest.mark.parametrize(("text", "mark", "message", "hint"), [
+    pytest.param("rules: [{rule: a, select: x, set: {weight: near_zreo}}]", (44, 9),
+                 "unknown action or variable 'near_zreo'",
+                 "Did you mean 'near_zero'? A word is an action or a variable.", id="a misspelt word"),
+    pytest.param("rules: [{rule: a, select: x, set: {weight: {near_zreo: {}}}}]", (45, 9),
+                 "unknown action 'near_zreo'", "Did you mean 'near_zero'?", id="a misspelt call"),
+    pytest.param("vars: {near_zero: 1}\nrules: [{rule: a, select: x, set: {weight: near_zero}}]", (44, 9),
+                 "'near_zero' is an action and a variable",
+                 "Rename the variable; {constant: near_zero} means the variable, whatever its name.", id="a clash"),
+])  # fmt: skip
+def test_actions_of_the_users_own_are_known(text: str, mark: tuple[int, int], message: str, hint: str) -> None:
+    with pytest.raises(RuleError) as caught:
+        ruleset.from_text(f"initrules: 1\n{text}\n", "f.yaml", BUILTIN.plus({"near_zero": Zeros}))
+    lines = text.split("\n")
+    assert str(caught.value) == told(lines[-1], mark, message, hint, number=len(lines) + 1)

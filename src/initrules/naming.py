@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from initrules import expression
-from initrules.actions.table import BUILTIN
+from initrules.actions.table import Tables
 from initrules.binding import captures_in
 from initrules.calls import Call, nested
 from initrules.errors import ExpressionError, NameClashError, RuleError, SelectorSyntaxError, suggestion
@@ -29,10 +29,11 @@ def variable_problems(rules: Sequence[Rule], variables: Mapping[str, Variable]) 
 
 
 def rule_problems(
-    rules: Sequence[Rule], variables: Mapping[str, Variable], sources: Mapping[str, CheckpointSource]
+    rules: Sequence[Rule], variables: Mapping[str, Variable], sources: Mapping[str, CheckpointSource], tables: Tables
 ) -> list[RuleError]:
     """Rules that name an unknown variable, capture or source, or bind the name of a built-in."""
     problems: list[RuleError] = []
+    actions = frozenset({*tables.actions, *tables.aliases})
     hints = {
         name: f"The rule '{rule.name}' binds it; a capture holds in its own rule."
         for rule in rules
@@ -49,11 +50,11 @@ def rule_problems(
             problems += expression.unknown_names(rule.decides, {*variables, "root"})
             problems += _indexed(rule.decides, variables)
             problems += _patterns(rule.decides)
-        problems += _words(rule, variables)
+        problems += _words(rule, variables, actions)
         for call in _calls(rule):
             problems += _texts(call, rule)
             problems += _source(call, sources)
-    return _with_misspelt_actions(problems, rules, variables)
+    return _with_misspelt_actions(problems, rules, actions.union(variables))
 
 
 def expectation_problems(expect: Sequence[Expectation], variables: Mapping[str, Variable]) -> list[RuleError]:
@@ -109,10 +110,10 @@ def _calls(rule: Rule) -> Iterator[Call]:
         yield from declaration.calls
 
 
-def _words(rule: Rule, variables: Mapping[str, Variable]) -> Iterator[RuleError]:
+def _words(rule: Rule, variables: Mapping[str, Variable], actions: frozenset[str]) -> Iterator[RuleError]:
     """A lone word that names an action, where a variable of that name may be meant."""
     for call in _calls(rule):
-        if call.text in variables and call.text in {*BUILTIN.actions, *BUILTIN.aliases} and not call.given:
+        if call.text in variables and call.text in actions and not call.given:
             hint = f"Rename the variable; {{constant: {call.text}}} means the variable, whatever its name."
             yield NameClashError(f"'{call.text}' is an action and a variable", call.span, hint)
 
@@ -147,7 +148,7 @@ def _word_span(call: Call) -> Span:
 
 
 def _with_misspelt_actions(
-    problems: list[RuleError], rules: Sequence[Rule], variables: Mapping[str, Variable]
+    problems: list[RuleError], rules: Sequence[Rule], choices: frozenset[str]
 ) -> list[RuleError]:
     """A lone unknown word where a value is wanted is most likely a misspelt action."""
     words = {_word_span(call): call for rule in rules for call in nested(_calls(rule)) if call.word}
@@ -157,7 +158,6 @@ def _with_misspelt_actions(
         if call is None or call.word is None:
             found.append(problem)
             continue
-        choices = {*BUILTIN.actions, *BUILTIN.aliases, *variables}
         hint = f"{suggestion(call.word, choices)} A word is an action or a variable."
         found.append(ExpressionError(f"unknown action or variable '{call.word}'", problem.span, hint))
     return found

@@ -206,7 +206,7 @@ def _join(files: _Files) -> RuleSet:
     problems = [
         *files.problems,
         *joiner.problems,
-        *naming.rule_problems(found.rules, found.variables, found.sources),
+        *naming.rule_problems(found.rules, found.variables, found.sources, files.tables),
         *naming.variable_problems(found.rules, found.variables),
         *naming.expectation_problems(found.expect, found.variables),
     ]
