@@ -38,7 +38,7 @@ def results_of(folder: Path, *, quick: bool, seeds: int | None, jobs: int | None
     checkpoint, asked = HERE / "phase1.pt", _asked(quick=quick, seeds=seeds)
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
         if not checkpoint.exists():
-            first = bar.add_task("Phase 1, half a minute", total=1)
+            first = bar.add_task("Phase 1", total=1)
             save_for_study(checkpoint)
             bar.advance(first)
         task = bar.add_task("training", total=len(asked.arms) * len(asked.seeds))
