@@ -469,3 +469,22 @@ def test_names_are_not_checked_when_what_defines_them_cannot_be_read() -> None:
     with pytest.raises(RuleError) as caught:
         ruleset.load("top.yaml")
     assert [problem.message for problem in caught.value.problems] == ["unknown key 'vras'"]
+
+
+def test_what_no_other_part_can_define_is_checked_all_the_same() -> None:
+    """Captures hold in their own rule; nothing that cannot be read could bind them."""
+    rules = """initrules: 1
+vras: {std: 0.1}
+rules:
+  - {rule: a, select: "h.<fan_in>", set: {weight: std}}
+  - {rule: b, select: "h.*", set: {weight: {copy: "h.<n>.weight"}, bias: 'count("h.[")'}}
+"""
+    Path("top.yaml").write_text(rules, encoding="utf-8")
+    with pytest.raises(RuleError) as caught:
+        ruleset.load("top.yaml")
+    assert [problem.message for problem in caught.value.problems] == [
+        "unknown key 'vras'",
+        "the capture '<fan_in>' has the name of a built-in",
+        "'<n>' in 'h.<n>.weight' is bound by no capture",
+        "a '[' that is never closed in 'h.['",
+    ]

@@ -28,11 +28,24 @@ def variable_problems(rules: Sequence[Rule], variables: Mapping[str, Variable]) 
     return problems
 
 
+def own_problems(rules: Sequence[Rule]) -> list[RuleError]:
+    """What is wrong with the captures and patterns of rules, whatever any other part of a file defines."""
+    problems: list[RuleError] = []
+    for rule in rules:
+        problems += _captures(rule)
+        for part, _ in _expressions(rule):
+            problems += _patterns(part)
+        problems += _patterns(rule.decides) if rule.decides else ()
+        for call in _calls(rule):
+            problems += _texts(call, rule)
+    return problems
+
+
 def rule_problems(
     rules: Sequence[Rule], variables: Mapping[str, Variable], sources: Mapping[str, CheckpointSource], tables: Tables
 ) -> list[RuleError]:
     """Rules that name an unknown variable, capture or source, or bind the name of a built-in."""
-    problems: list[RuleError] = []
+    problems = own_problems(rules)
     actions = frozenset({*tables.actions, *tables.aliases})
     hints = {
         name: f"The rule '{rule.name}' binds it; a capture holds in its own rule."
@@ -40,19 +53,15 @@ def rule_problems(
         for name in rule.captures
     }
     for rule in rules:
-        problems += _captures(rule)
         known = {*variables, *rule.captures, *FACTS, *OBJECTS}
         for part, extra in _expressions(rule):
             problems += expression.unknown_names(part, {*known, *_allowed(part, extra)}, hints)
-            problems += _patterns(part)
             problems += () if {*DIMENSIONS} <= {*extra} else _indexed(part, variables)
         if rule.decides:
             problems += expression.unknown_names(rule.decides, {*variables, "root"})
             problems += _indexed(rule.decides, variables)
-            problems += _patterns(rule.decides)
         problems += _words(rule, variables, actions)
         for call in _calls(rule):
-            problems += _texts(call, rule)
             problems += _source(call, sources)
     return _with_misspelt_actions(problems, rules, actions.union(variables))
 

@@ -198,7 +198,8 @@ def _nearby(path: Path) -> str:
 
 def _join(files: _Files) -> RuleSet:
     if not files.complete:  # names may be defined in what could not be read
-        raise Problems(files.problems)
+        rules = [rule for file in files.files for rule in file.rules]
+        raise Problems([*files.problems, *naming.own_problems(rules)])
     joiner = _Joiner()
     for file in files.files:
         joiner.add(file)
