@@ -53,6 +53,12 @@ def test_one_parameter_of_a_plan(plan: str, capsys: pytest.CaptureFixture[str]) 
     assert wrong == Result(2, "", "no parameter is named 'actor.4.bais'\n  Did you mean 'actor.4.bias'?\n")
 
 
+def test_one_parameter_has_no_markdown(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
+    done = run(capsys, "show", plan, "actor.4.bias", "--format", "md")
+    message = "Error: '--format md' shows a whole plan: leave PARAMETER out, or the format.\n"
+    assert (done.code, done.err.endswith(message)) == (2, True), done.err
+
+
 def test_an_inventory(inventory: str, capsys: pytest.CaptureFixture[str]) -> None:
     done = run(capsys, "show", inventory)
     assert done.out.splitlines()[2].split() == ["{critic,actor}.0.weight", "×2", "64×4", "float32", "Linear"]
