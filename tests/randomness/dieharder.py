@@ -1,7 +1,9 @@
 """Runs all tests of dieharder on the words of keyed streams, and keeps its report.
 
     python tests/randomness/dieharder.py stream docs/randomness
+    python tests/randomness/dieharder.py table docs/randomness
 
+The second line prints the table of ``docs/streams.md`` from the reports.
 Needs the program ``dieharder`` (Debian's package of that name). A run takes about an hour of one core; tests that
 stand in the report are not run again.
 Modes: ``stream``, the words of one stream in order, as the elements of a parameter use them; ``names``, one
@@ -18,6 +20,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import click
 import numpy as np
 
 from initrules.streams import Stream, Words, mix_, stream_key, stream_of, words_
@@ -104,5 +107,26 @@ def judged(blocks: Iterator[Words], arguments: Sequence[str]) -> tuple[list[str]
     return [line for line in text.splitlines() if line.count("|") == ROW and "Assessment" not in line], used
 
 
+def table(folder: Path) -> str:
+    """What the reports say, in Markdown: a line for each mode, and the rows that did not pass."""
+    lines = ["| mode | tests run | words | results | passed | weak | failed |", "|---|---|---|---|---|---|---|"]
+    notes: list[str] = []
+    every = len(list(tests()))
+    for mode in MODES:
+        if not (folder / f"{mode}.txt").exists():
+            continue
+        text = (folder / f"{mode}.txt").read_text("utf-8")
+        runs = re.findall(r"^# -d .*: (\S+) GB$", text, re.MULTILINE)
+        rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.count("|") == ROW]
+        counts = [sum(row[-1] == word for row in rows) for word in ("PASSED", "WEAK", "FAILED")]
+        cells = (f"`{mode}`", f"{len(runs)} of {every}", f"{sum(map(float, runs)):.0f} GB", len(rows), *counts)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+        notes += [f"- `{mode}`: {row[0]} {row[1]}, p = {row[4]}: {row[5]}" for row in rows if row[-1] != "PASSED"]
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
 if __name__ == "__main__":
-    run(sys.argv[1], Path(sys.argv[2]))
+    if sys.argv[1] == "table":
+        click.echo(table(Path(sys.argv[2])))
+    else:
+        run(sys.argv[1], Path(sys.argv[2]))
