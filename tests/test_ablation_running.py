@@ -25,7 +25,7 @@ from initrules.errors import RuleError
 BAD = ("raise", "hang", "nan", "missing", "leave", "kill")
 BODY = f"""
 seeds: 2
-time_limit: 40
+time_limit: 20
 arms:
   plain: {{}}
   twin: {{}}
@@ -52,7 +52,7 @@ def run(found: Results, arm: str, seed: int) -> Record:
     ("arm", "outcome", "message"),
     [
         pytest.param("raise", Outcome.RAISED, "ValueError: no good", id="raises"),
-        pytest.param("hang", Outcome.TIMED_OUT, "stopped after 40 s", id="hangs"),
+        pytest.param("hang", Outcome.TIMED_OUT, "stopped after 20 s", id="hangs"),
         pytest.param("nan", Outcome.DIVERGED, "metric 'loss' is nan", id="returns NaN"),
         pytest.param("missing", Outcome.INCOMPLETE, "metric 'loss' is missing", id="leaves a metric out"),
         pytest.param("leave", Outcome.DIED, "the process left with exit code 3 and without a result", id="leaves"),
