@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 import initrules
 import support
-from initrules import filling
+from initrules import filling, writer
 from initrules.densities import cut_normal
 from initrules.filling import BLOCK, Bell, Fill, Flat, blocks, write_
 from initrules.sections import Section, grid, whole
@@ -111,3 +112,25 @@ def test_without_numba_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "initrules.kernels", None)  # as an import that fails
     assert not filling.compile_drawing()
     assert filling._CODE.kernels is None
+
+
+def test_a_numba_that_cannot_work_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in an installation that cannot be written, for a user without a home."""
+
+    def compiled(*_: object, **__: object) -> Any:
+        raise RuntimeError("cannot cache function 'halves_': no locator available for file 'kernels.py'")
+
+    monkeypatch.delitem(sys.modules, "initrules.kernels", raising=False)
+    monkeypatch.setattr("numba.njit", compiled)
+    assert not filling.compile_drawing()
+    assert filling._CODE.kernels is None
+
+
+def test_a_long_application_loads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_WAVE", 1000)
+    model = three()
+    initrules.apply_(
+        model,
+        initrules.from_text("initrules: 1\nrules: [{rule: all, select: '**', set: {'*': {uniform: {bound: 1}}}}]\n"),
+    )
+    assert filling._CODE.kernels is not None

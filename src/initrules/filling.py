@@ -137,10 +137,12 @@ def compile_drawing() -> bool:
     """Draw by machine code from now on, in this process: the same values, two to three times as fast.
 
     It takes half a second to load, and some seconds once on a machine, when numba compiles it. ``apply_`` does
-    so by itself when it has drawn for about as long. Returns whether numba is there (the extra ``fast``).
+    so by itself when it has drawn for about as long. Returns whether numba (the extra ``fast``) is there and works.
     """
     if _CODE.kernels is None:
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(
+            Exception
+        ):  # numba absent, of another numpy, without a place for its code: numpy does it
             _CODE.kernels = importlib.import_module("initrules.kernels")
     return _CODE.kernels is not None
 
