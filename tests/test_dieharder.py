@@ -75,5 +75,5 @@ def test_the_page_says_what_the_reports_say() -> None:
 
 def test_nothing_failed() -> None:
     text = "".join(report.read_text("utf-8") for report in REPORTS.glob("*.txt"))
-    assert text.count("PASSED") > 30
+    assert text.count("PASSED") > 100
     assert "FAILED" not in text
